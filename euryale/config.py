@@ -1,0 +1,76 @@
+"""A job's configuration: Medusa's `config`, with what Temporal adds to it."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Overlap = Literal[
+    "skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"
+]
+"""What happens when a run is due while the one before still runs. Temporal's own policies."""
+
+Duration = Annotated[timedelta, Field(gt=timedelta(0))]
+
+
+class Retry(BaseModel):
+    """How often a durable call is tried again, and how long it waits in between.
+
+    The defaults give up after about an hour: one second, doubled up to five minutes, twenty
+    attempts. Mistakes that no repetition mends (a `TypeError`, a `ValueError`, a `LookupError`)
+    are never tried again. The names are those of Temporal's retry policy.
+
+    Attributes:
+        maximum_attempts: Attempts in all; 0 means without end.
+        initial_interval: The wait before the second attempt.
+        backoff_coefficient: What each wait is multiplied by for the next one.
+        maximum_interval: The longest wait.
+        non_retryable_error_types: Names of exception classes that fail the call at once.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    maximum_attempts: Annotated[int, Field(ge=0)] = 20
+    initial_interval: Duration = timedelta(seconds=1)
+    backoff_coefficient: Annotated[float, Field(ge=1)] = 2.0
+    maximum_interval: Duration = timedelta(minutes=5)
+    non_retryable_error_types: tuple[str, ...] = ()
+
+
+class ScheduledJobConfig(BaseModel):
+    """What a job file says of its job.
+
+    Attributes:
+        name: The job's name, unique among its source's jobs: letters, digits, `.`, `_` and `-`.
+        schedule: A cron expression of five fields: minute, hour, day of month, month, day of week.
+        data: What the handler gets as `data`.
+        number_of_executions: How many scheduled runs the job may have in all; no end if absent.
+        time_zone: The IANA name of the zone whose wall clock the cron expression means.
+        overlap: What happens when a run is due while the one before still runs.
+        catch_up: How late a run may start after an outage; by default one interval of the
+            schedule, at least a minute and at most a day.
+        jitter: Each start is put off by a random time up to this.
+        retry: How the run's durable calls are tried again.
+        timeout: How long a run may take in all; no end if absent.
+        description: A sentence for the people who read the list of schedules.
+        paused: Whether the schedule is paused when it is first made.
+
+    Example:
+        >>> ScheduledJobConfig(name="publish-once-a-day", schedule="0 0 * * *").time_zone
+        'UTC'
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    schedule: Annotated[str, Field(min_length=1)]
+    data: dict[str, Any] = {}
+    number_of_executions: Annotated[int, Field(ge=1)] | None = None
+    time_zone: str = "UTC"
+    overlap: Overlap = "skip"
+    catch_up: Annotated[timedelta, Field(ge=timedelta(seconds=10))] | None = None
+    jitter: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
+    retry: Retry = Retry()
+    timeout: Duration | None = None
+    description: str = ""
+    paused: bool = False

@@ -1,0 +1,230 @@
+"""Every error that Euryale raises on purpose: one class a kind, each with a stable code.
+
+An error says what happened, where, and how to mend it. `docs/errors.md` has a paragraph for
+each code. Services and workflows of an application raise whatever they like; these classes are
+for what the engine itself refuses.
+"""
+
+from typing import ClassVar
+
+
+class EuryaleError(Exception):
+    """What the engine refuses; caught at the edges and printed as a sentence.
+
+    Args:
+        what: What happened, with the offending name, as a sentence without its full stop.
+        where: The file and line, the field or the name that it is about; may be empty.
+        mend: What to do about it, as a sentence without its full stop; may be empty.
+
+    Example:
+        >>> str(JobUnknown("no job is named 'publsh'", mend="did you mean 'publish'?"))
+        "no job is named 'publsh'. Did you mean 'publish'? [EUR110]"
+    """
+
+    code: ClassVar[str] = "EUR000"
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.mend = mend
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        """The whole message in one line: where, what, how to mend it, and the code."""
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{_sentence(self.what, capital=False)} {_sentence(self.mend)} ".replace(
+            "  ", " "
+        ).rstrip() + f" [{self.code}]"
+
+    def as_dict(self) -> dict[str, str]:
+        """The same in parts, for `-o json`."""
+        return {"code": self.code, "where": self.where, "what": self.what, "mend": self.mend}
+
+
+def _sentence(text: str, *, capital: bool = True) -> str:
+    text = text.strip()
+    if not text:
+        return ""
+    if capital:
+        text = text[0].upper() + text[1:]
+    return text if text[-1] in ".?!" else f"{text}."
+
+
+# --- 1xx: job files ------------------------------------------------------------------------
+
+
+class JobSyntaxInvalid(EuryaleError):
+    """A job file is not Python."""
+
+    code = "EUR101"
+
+
+class JobImportFailed(EuryaleError):
+    """A job file raised while it was imported."""
+
+    code = "EUR102"
+
+
+class ConfigMissing(EuryaleError):
+    """A job file has no `config`."""
+
+    code = "EUR103"
+
+
+class HandlerMissing(EuryaleError):
+    """A job file has no `handler`."""
+
+    code = "EUR104"
+
+
+class HandlerInvalid(EuryaleError):
+    """A handler is not an async function, or names a parameter that the engine doesn't know."""
+
+    code = "EUR105"
+
+
+class ConfigInvalid(EuryaleError):
+    """A job's `config` has an unknown key or a value that its field refuses."""
+
+    code = "EUR106"
+
+
+class ScheduleInvalid(EuryaleError):
+    """A cron expression or time zone that means nothing, or not what it seems to mean."""
+
+    code = "EUR107"
+
+
+class JobNameTaken(EuryaleError):
+    """Two job files of one source bear the same name."""
+
+    code = "EUR108"
+
+
+class HandlerNotDurable(EuryaleError):
+    """A handler does I/O, blocks, or asks the machine for time or randomness."""
+
+    code = "EUR109"
+
+
+class JobUnknown(EuryaleError):
+    """No job bears that name."""
+
+    code = "EUR110"
+
+
+class DataInvalid(EuryaleError):
+    """A run's data is not what its handler declares."""
+
+    code = "EUR111"
+
+
+class JobsFolderMissing(EuryaleError):
+    """The folder that should hold the job files is not there."""
+
+    code = "EUR112"
+
+
+# --- 2xx: the application and its container --------------------------------------------------
+
+
+class AppNotFound(EuryaleError):
+    """The application that `pyproject.toml` or `--app` names could not be loaded."""
+
+    code = "EUR201"
+
+
+class ServiceUnknown(EuryaleError):
+    """A container was asked for a service that the application doesn't have."""
+
+    code = "EUR202"
+
+
+class ServiceInvalid(EuryaleError):
+    """A service or provider is declared in a way that the engine can't use."""
+
+    code = "EUR203"
+
+
+class ServiceUnavailable(EuryaleError):
+    """A service could not be made, or its health check failed."""
+
+    code = "EUR204"
+
+
+# --- 3xx: calls and runs ----------------------------------------------------------------------
+
+
+class MethodUnknown(EuryaleError):
+    """A handler called a method that its service doesn't have."""
+
+    code = "EUR301"
+
+
+class ArgumentsInvalid(EuryaleError):
+    """A call's arguments don't fit the method's own annotations."""
+
+    code = "EUR302"
+
+
+class PayloadTooLarge(EuryaleError):
+    """An argument or a result is over what Temporal carries in one payload."""
+
+    code = "EUR303"
+
+
+class HistoryTooLong(EuryaleError):
+    """A run nears the number of events or bytes at which Temporal terminates it."""
+
+    code = "EUR304"
+
+
+class HandlerBlocked(EuryaleError):
+    """A handler kept its thread without awaiting anything, again and again."""
+
+    code = "EUR305"
+
+
+class RunTimedOut(EuryaleError):
+    """A run took longer than its job's `timeout`."""
+
+    code = "EUR306"
+
+
+class JobNotServed(EuryaleError):
+    """A worker was given a run of a job that it doesn't have, or whose file is broken."""
+
+    code = "EUR307"
+
+
+# --- 4xx: Temporal ----------------------------------------------------------------------------
+
+
+class TemporalUnreachable(EuryaleError):
+    """Nothing that speaks Temporal answers at the configured address."""
+
+    code = "EUR401"
+
+
+class NamespaceUnknown(EuryaleError):
+    """The Temporal server doesn't have the configured namespace."""
+
+    code = "EUR402"
+
+
+class TemporalRefused(EuryaleError):
+    """The Temporal server answered with a refusal: permission, quota, or an invalid request."""
+
+    code = "EUR403"
+
+
+class PortTaken(EuryaleError):
+    """Something that is no Temporal server listens where one was to be started."""
+
+    code = "EUR404"
+
+
+class ServerNotStarted(EuryaleError):
+    """Temporal's dev server could not be started."""
+
+    code = "EUR405"

@@ -1,0 +1,89 @@
+"""What a service's methods are: a read or a mutation.
+
+The marks say it where the method is declared; whoever turns methods into activities reads them
+back with `method_mark`. An unmarked method counts as a mutation, the careful guess.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, ParamSpec, TypeVar, overload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MARK = "__euryale_mark__"
+
+DEFAULT_TIMEOUT = timedelta(minutes=10)
+"""How long one attempt of a call may take, where its method doesn't say."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodMark:
+    """What a method says of itself.
+
+    Attributes:
+        kind: `"read"` changes nothing and may be repeated at will; `"mutation"` changes something.
+        undo: The name of the method of the same service that takes a mutation back.
+        timeout: How long one attempt may take before it is given up and tried again.
+    """
+
+    kind: Literal["read", "mutation"] = "mutation"
+    undo: str | None = None
+    timeout: timedelta = DEFAULT_TIMEOUT
+
+
+@overload
+def read(method: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]: ...
+@overload
+def read(
+    *, timeout: timedelta = ...
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
+def read(method: Any = None, /, *, timeout: timedelta = DEFAULT_TIMEOUT) -> Any:
+    """Mark a service's method as a read: it changes nothing.
+
+    Example:
+        >>> class Greeter:
+        ...     @read
+        ...     async def greet(self, name: str) -> str:
+        ...         return f"hello {name}"
+        >>> method_mark(Greeter.greet).kind
+        'read'
+    """
+    return _mark(MethodMark(kind="read", timeout=timeout), method)
+
+
+@overload
+def mutation(method: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]: ...
+@overload
+def mutation(
+    *, undo: str | None = None, timeout: timedelta = ...
+) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
+def mutation(
+    method: Any = None, /, *, undo: str | None = None, timeout: timedelta = DEFAULT_TIMEOUT
+) -> Any:
+    """Mark a service's method as a mutation, and name the method that takes it back.
+
+    Example:
+        >>> class Carts:
+        ...     @mutation(undo="restore")
+        ...     async def delete(self, cart_id: str) -> None: ...
+        ...     async def restore(self, cart_id: str) -> None: ...
+        >>> method_mark(Carts.delete).undo
+        'restore'
+    """
+    return _mark(MethodMark(kind="mutation", undo=undo, timeout=timeout), method)
+
+
+def _mark(mark: MethodMark, method: Any) -> Any:
+    def apply(function: Any) -> Any:
+        setattr(function, _MARK, mark)
+        return function
+
+    return apply if method is None else apply(method)
+
+
+def method_mark(method: Callable[..., Any]) -> MethodMark:
+    """The mark of a method; a mutation without undo where it bears none."""
+    mark = getattr(method, _MARK, None)
+    return mark if isinstance(mark, MethodMark) else MethodMark()
