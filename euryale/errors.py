@@ -125,6 +125,12 @@ class JobsFolderMissing(EuryaleError):
     code = "EUR112"
 
 
+class JobUnreadable(EuryaleError):
+    """A job file or folder could not be read, or a file is not UTF-8."""
+
+    code = "EUR113"
+
+
 # --- 2xx: the application and its container --------------------------------------------------
 
 
