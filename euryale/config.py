@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from temporalio.common import RetryPolicy
 
 Overlap = Literal[
     "skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"
@@ -36,6 +37,16 @@ class Retry(BaseModel):
     maximum_interval: Duration = timedelta(minutes=5)
     non_retryable_error_types: tuple[str, ...] = ()
 
+    def policy(self) -> RetryPolicy:
+        """The same as Temporal's retry policy."""
+        return RetryPolicy(
+            initial_interval=self.initial_interval,
+            backoff_coefficient=self.backoff_coefficient,
+            maximum_interval=self.maximum_interval,
+            maximum_attempts=self.maximum_attempts,
+            non_retryable_error_types=self.non_retryable_error_types or None,
+        )
+
 
 class ScheduledJobConfig(BaseModel):
     """What a job file says of its job.
@@ -62,7 +73,9 @@ class ScheduledJobConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[
+        str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    ]
     schedule: Annotated[str, Field(min_length=1)]
     data: dict[str, Any] = {}
     number_of_executions: Annotated[int, Field(ge=1)] | None = None

@@ -1,0 +1,1 @@
+"""The shop's activities: mutations, each with what takes it back."""

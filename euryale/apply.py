@@ -1,0 +1,94 @@
+"""Making Temporal hold the schedules that the jobs ask for."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleDescription,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+
+from euryale.memo import MEMO
+from euryale.schedule import DesiredSchedule
+
+AT_ONCE = 10
+"""Schedules that are applied at once; a server makes about 50 a second."""
+
+Outcome = Literal["created", "updated", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of one schedule."""
+
+    id: str
+    outcome: Outcome
+
+
+async def apply(client: Client, desired: Iterable[DesiredSchedule]) -> tuple[Applied, ...]:
+    """Create the schedules that are missing, and update those whose hash differs.
+
+    What operators own is kept: whether a schedule is paused, its note, and how many executions
+    are left. Applying twice changes nothing. Schedules of other applications aren't touched.
+    """
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(wanted: DesiredSchedule) -> Applied:
+        async with places:
+            return Applied(wanted.id, await _apply(client, wanted))
+
+    return tuple(await asyncio.gather(*(one(wanted) for wanted in desired)))
+
+
+async def _apply(client: Client, wanted: DesiredSchedule) -> Outcome:
+    # Creating first costs one call where there is nothing yet, and can't race with another worker.
+    try:
+        await client.create_schedule(wanted.id, wanted.schedule())
+    except ScheduleAlreadyRunningError:
+        return await _update(client, wanted)
+    return "created"
+
+
+async def _update(client: Client, wanted: DesiredSchedule) -> Outcome:
+    outcome: Outcome = "unchanged"
+
+    async def updated(current: ScheduleUpdateInput) -> ScheduleUpdate | None:
+        nonlocal outcome
+        held = await _held_memo(current.description)
+        if held.get("hash") == wanted.hash:
+            return None
+        outcome = "updated"
+        return ScheduleUpdate(
+            schedule=_merged(current.description.schedule, wanted.schedule(), held)
+        )
+
+    await client.get_schedule_handle(wanted.id).update(updated)
+    return outcome
+
+
+async def _held_memo(description: ScheduleDescription) -> dict[str, Any]:
+    """What an earlier apply wrote into the schedule's action."""
+    action = description.schedule.action
+    if not isinstance(action, ScheduleActionStartWorkflow) or MEMO not in (action.memo or {}):
+        return {}
+    assert action.memo is not None  # noqa: S101 -- for the type checker
+    (value,) = await description.data_converter.decode([action.memo[MEMO]])
+    return value if isinstance(value, dict) else {}
+
+
+def _merged(held: Schedule, wanted: Schedule, held_memo: dict[str, Any]) -> Schedule:
+    """The wanted schedule with what operators own in the one that is held."""
+    state = wanted.state
+    state.paused, state.note = held.state.paused, held.state.note
+    if state.limited_actions and held.state.limited_actions:
+        before = held_memo.get("number_of_executions") or state.remaining_actions
+        granted = state.remaining_actions - before
+        state.remaining_actions = max(0, held.state.remaining_actions + granted)
+    return wanted

@@ -1,0 +1,159 @@
+"""The workflow of every job: it runs the job's handler as workflow code.
+
+One dynamic workflow serves all jobs, so the workflow type that the Web UI shows is the job's own
+name. The job's module is imported inside Temporal's sandbox for each run; the engine's own
+modules are passed through.
+"""
+
+import asyncio
+import importlib
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from temporalio import workflow
+from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
+
+from euryale.container import Container
+from euryale.durability import durable_way
+from euryale.durable_service import PAYLOAD_LIMIT, DurableCalls
+from euryale.errors import HandlerNotDurable, JobNotServed, JobUnknown, PayloadTooLarge, RunTimedOut
+from euryale.job import Job, inspect_handler, validate_data
+from euryale.memo import MEMO
+from euryale.registry import Registry
+
+REGISTRY_FUNCTION = "euryale_registry"
+"""The extern function that gives a run its worker's registry."""
+
+BLOCKED_FUNCTION = "euryale_blocked"
+"""The extern function that a run tells where its handler was when its thread was interrupted."""
+
+SCHEDULED_START_TIME = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+"""Temporal's search attribute with a scheduled run's nominal time."""
+
+MESSAGE_LENGTH = 10_000
+"""Characters of a failure's message; Temporal can't carry a failure over 2 MiB."""
+
+
+@workflow.defn(dynamic=True)
+class JobWorkflow:
+    """Runs the handler of the job that the workflow type names."""
+
+    @workflow.run
+    async def run(self, args: Sequence[RawValue]) -> RawValue:
+        """Run the job's handler with the run's data.
+
+        An exception that leaves the handler fails the run under its own type and message. Only a
+        job that this worker doesn't serve fails the workflow *task* instead, so that the run
+        waits for a worker that does.
+        """
+        registry: Registry = workflow.extern_functions()[REGISTRY_FUNCTION]()
+        job = _served(registry, workflow.info().workflow_type)
+        try:
+            result = await _run_handler(registry, job, args)
+            return _encode_result(job, result)
+        except (FailureError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever the handler raises fails its run
+            raise _failure(job, error) from error.__cause__
+        except SystemExit as error:
+            raise ApplicationError(
+                f"the handler of '{job.name}' asked the process to exit ({error.code})",
+                type="SystemExit",
+                non_retryable=True,
+            ) from None
+        except BaseException as error:
+            # Temporal raises an exception of its own in a thread that didn't yield for two
+            # seconds. Where it hit is known only here; what follows from it is the runner's.
+            if type(error).__name__ == "_InterruptDeadlockError":
+                workflow.extern_functions()[BLOCKED_FUNCTION](_line(job, error) or job.where)
+            raise
+
+
+def _served(registry: Registry, name: str) -> Job:
+    try:
+        return registry.job(name)
+    except JobUnknown as error:
+        broken = "; ".join(str(problem) for problem in registry.errors)
+        raise JobNotServed(
+            f"this worker doesn't serve the job '{name}'" + (f": {broken}" if broken else ""),
+            where=workflow.info().workflow_id,
+            mend="start a worker that has its job file; the run goes on there",
+        ) from error
+
+
+async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -> Any:
+    module = importlib.import_module(job.module)
+    converter = workflow.payload_converter()
+    data = converter.from_payload(args[0].payload) if args else dict(job.config.data)
+    # The handler is inspected here, inside the sandbox, so that `data` is an instance of the
+    # class that the handler's own module defines.
+    signature = inspect_handler(module.handler, where=job.where)
+    declared = None if signature.data_type is None else TypeAdapter(signature.data_type)
+    given: Mapping[str, Any] = {
+        "container": Container(registry.services, DurableCalls(job.config.retry)),
+        "data": validate_data(declared, data, job=job.name),
+        "plugin_options": dict(job.source.plugin_options),
+        "scheduled_for": nominal_time(),
+    }
+    arguments = {name: given[name] for name in signature.parameters}
+    timeout = workflow.memo_value(MEMO, default={}, type_hint=dict).get("timeout")
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            return await module.handler(**arguments)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise RunTimedOut(
+            f"the run of '{job.name}' took longer than its timeout of {timeout:g} seconds",
+            where=job.where,
+            mend="give the config a longer timeout, or the handler less to do",
+        ) from None
+
+
+def nominal_time() -> datetime:
+    """When the run should have fired; the time of its start where no schedule started it."""
+    scheduled = workflow.info().typed_search_attributes.get(SCHEDULED_START_TIME)
+    return scheduled or workflow.info().workflow_start_time
+
+
+def _encode_result(job: Job, result: Any) -> RawValue:
+    payload = workflow.payload_converter().to_payload(result)
+    if payload.ByteSize() > PAYLOAD_LIMIT:
+        raise PayloadTooLarge(
+            f"the result of '{job.name}' has {payload.ByteSize():,} bytes; Temporal carries "
+            f"{PAYLOAD_LIMIT:,} at the most",
+            where=job.where,
+            mend="return a summary, and keep the rest in a service",
+        )
+    return RawValue(payload)
+
+
+def _failure(job: Job, error: Exception) -> ApplicationError:
+    """The failure of a run: the exception's own type, message and traceback."""
+    if isinstance(error, RestrictedWorkflowAccessError):
+        name = error.qualified_name.removesuffix(".__call__")
+        error = HandlerNotDurable(
+            f"the handler of '{job.name}' used {name}, which isn't the same under replay",
+            where=_line(job, error) or job.where,
+            mend=durable_way(error.qualified_name),
+        ).with_traceback(error.__traceback__)
+    message = str(error)
+    if len(message) > MESSAGE_LENGTH:
+        message = message[:MESSAGE_LENGTH] + "…"
+    failure = ApplicationError(message, type=type(error).__name__, non_retryable=True)
+    return failure.with_traceback(error.__traceback__)
+
+
+def _line(job: Job, error: BaseException) -> str:
+    """The last line of the job's own file that the error came through, as `file:line`."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(job.file)
+    ]
+    return f"{job.where.rpartition(':')[0]}:{lines[-1]}" if lines else ""

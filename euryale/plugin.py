@@ -1,0 +1,104 @@
+"""Euryale as a Temporal plugin: one line adds scheduled jobs to anybody's worker."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import structlog
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from euryale.activities import class_activities, service_activities
+from euryale.app import Euryale
+from euryale.apply import Applied, apply
+from euryale.job_workflow import JobWorkflow
+from euryale.runner import JobWorkflowRunner
+from euryale.service_container import ServiceContainer
+
+log = structlog.get_logger("euryale.worker")
+
+
+class EuryalePlugin(SimplePlugin):
+    """Adds an application's jobs, services, workflows and activities to a Temporal worker.
+
+    Give it to `Client.connect(plugins=[…])`, which also makes the client's payloads pydantic's, or
+    to `Worker(plugins=[…])` and `Replayer(plugins=[…])`. While the worker runs, the service
+    container is open; the schedules are applied when it starts.
+
+    Example:
+        Scheduled jobs for a worker of your own::
+
+            client = await Client.connect("localhost:7233", plugins=[EuryalePlugin(app)])
+            worker = Worker(client, task_queue="shop", workflows=[…], activities=[…])
+            await worker.run()
+    """
+
+    def __init__(
+        self,
+        app: Euryale,
+        *,
+        root: Path | None = None,
+        apply_schedules: bool = True,
+        on_applied: Callable[[Sequence[Applied]], Awaitable[None]] | None = None,
+    ) -> None:
+        """Load the application and discover its jobs.
+
+        Args:
+            app: The application.
+            root: The project's root; see `Euryale.load`.
+            apply_schedules: Whether a worker applies the schedules when it starts.
+            on_applied: Told what became of each schedule.
+
+        Raises:
+            ServiceInvalid: A service can't be used durably.
+        """
+        self.app = app
+        self.registry = app.load(root)
+        self.container = ServiceContainer(app.services, app.providers)
+        self._apply_schedules = apply_schedules
+        self._on_applied = on_applied
+        super().__init__(
+            "euryale",
+            data_converter=_pydantic_unless_chosen,
+            workflows=[JobWorkflow, *app.workflows],
+            workflow_runner=self._runner,
+            activities=[
+                *service_activities(self.container, self.registry.services.values()),
+                *class_activities(self.container, app.activities),
+            ],
+        )
+
+    async def run_worker(
+        self,
+        worker: Worker,
+        next: Callable[[Worker], Awaitable[None]],  # noqa: A002
+    ) -> None:
+        """Open the services, apply the schedules, and let the worker run."""
+        for error in self.registry.errors:
+            log.error("job file left out", action="job_left_out", **error.as_dict())
+        async with self.container:
+            if self._apply_schedules:
+                schedules = self.app.schedules(self.registry, worker.task_queue)
+                applied = await apply(worker.client, schedules)
+                for one in applied:
+                    log.info("schedule applied", action="schedule_applied", **asdict(one))
+                if self._on_applied is not None:
+                    await self._on_applied(applied)
+            await next(worker)
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """Add what the application has, once, however the plugin reached the worker."""
+        if JobWorkflow in config.get("workflows", ()):
+            return config
+        return super().configure_worker(config)
+
+    def _runner(self, existing: WorkflowRunner | None) -> WorkflowRunner:
+        inner = existing or SandboxedWorkflowRunner()
+        return JobWorkflowRunner(self.registry, inner, self.app.workflows)
+
+
+def _pydantic_unless_chosen(existing: DataConverter | None) -> DataConverter:
+    return pydantic_data_converter if existing in (None, DataConverter.default) else existing

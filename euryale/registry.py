@@ -1,0 +1,42 @@
+"""What a worker serves: its jobs and services by name."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from euryale.errors import EuryaleError, JobUnknown
+from euryale.job import Job
+from euryale.method import ServiceDefinition
+
+
+@dataclass(frozen=True)
+class Registry:
+    """An application, loaded: what its workers serve.
+
+    Attributes:
+        app: The application's name, which is also the prefix of its schedules' ids.
+        jobs: The jobs by name, in the order in which they were discovered.
+        services: The services by the name under which handlers resolve them.
+        errors: What was wrong with the job files that are not served.
+    """
+
+    app: str
+    jobs: Mapping[str, Job]
+    services: Mapping[str, ServiceDefinition]
+    errors: tuple[EuryaleError, ...] = ()
+
+    def job(self, name: str) -> Job:
+        """The job of that name.
+
+        Raises:
+            JobUnknown: There is none; the nearest name is suggested.
+        """
+        found = self.jobs.get(name)
+        if found is not None:
+            return found
+        nearest = difflib.get_close_matches(name, self.jobs, n=1)
+        known = ", ".join(sorted(self.jobs)) or "none"
+        raise JobUnknown(
+            f"no job is named '{name}'",
+            mend=f"did you mean '{nearest[0]}'?" if nearest else f"the jobs are: {known}",
+        )

@@ -1,0 +1,79 @@
+"""The worker: it serves an application's runs until it is told to stop, then drains."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from euryale.plugin import EuryalePlugin
+
+log = structlog.get_logger("euryale.worker")
+
+GRACE = timedelta(seconds=30)
+"""How long calls in progress may go on when the worker is told to stop. What isn't finished then
+is cancelled, and carried out by another worker."""
+
+EAGER_ACTIVITIES = 100
+"""Calls that a workflow task may hand to this worker directly; Temporal's three hold up a handler
+that makes many calls at once."""
+
+
+def make_worker(client: Client, plugin: EuryalePlugin, *, grace: timedelta = GRACE) -> Worker:
+    """A Temporal worker that serves the application of the plugin."""
+    return Worker(
+        client,
+        task_queue=plugin.app.queue,
+        plugins=[plugin],
+        graceful_shutdown_timeout=grace,
+        max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
+    )
+
+
+async def serve(worker: Worker, stop: asyncio.Event) -> None:
+    """Run the worker until `stop` is set; then drain it.
+
+    Draining takes no new work, lets calls in progress finish within the worker's grace, and tells
+    the server at once about runs that another worker should go on with.
+    """
+    running = asyncio.ensure_future(worker.run())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            log.info("draining", action="worker_draining")
+            await worker.shutdown()
+        await running
+    finally:
+        stopping.cancel()
+        if not running.done():
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+
+@contextlib.contextmanager
+def stop_on(
+    signals: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+) -> Iterator[asyncio.Event]:
+    """An event that is set by the first of the signals; the next one ends the process as usual."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def told(name: str) -> None:
+        log.info("told to stop", action="worker_stop", signal=name)
+        stop.set()
+        for one in signals:
+            loop.remove_signal_handler(one)
+
+    for one in signals:
+        loop.add_signal_handler(one, told, one.name)
+    try:
+        yield stop
+    finally:
+        for one in signals:
+            loop.remove_signal_handler(one)

@@ -1,0 +1,1 @@
+"""The shop's workflows: durable sequences of steps that jobs run."""
