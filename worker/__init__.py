@@ -1,0 +1,1 @@
+"""The process that serves the shop: its settings, its store and its services."""

@@ -1,0 +1,206 @@
+"""A shop to begin with: always the same products, customers and carts, only the times are new.
+
+`python -m worker.seed` migrates the database of the settings and fills it.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import insert, select, text
+from ulid import ULID
+
+from worker.settings import Settings
+from worker.store import Store, StoreUnavailable, upgrade
+from worker.store.tables import (
+    Base,
+    CartLineItemRow,
+    CartRow,
+    CustomerRow,
+    ProductRow,
+    ProductVariantRow,
+)
+
+PRODUCTS = 1_000
+DRAFT_PRODUCTS = 200
+CUSTOMERS = 500
+NEWSLETTER_CUSTOMERS = 412
+CARTS = 300
+UNTOUCHED_CARTS = 200
+
+_KINDS = ("T-Shirt", "Sweatshirt", "Trousers", "Shorts", "Cap", "Scarf", "Bag", "Mug", "Poster")
+_MATERIALS = ("Cotton", "Linen", "Wool", "Hemp", "Recycled")
+_COLORS = ("Black", "White", "Olive", "Navy", "Sand", "Rust")
+_FIRST_NAMES = ("Ada", "Alan", "Barbara", "Edsger", "Grace", "Katherine", "Leslie", "Radia", "Tony")
+_LAST_NAMES = ("Hopper", "Johnson", "Lamport", "Liskov", "Lovelace", "Perlman", "Turing", "Weiss")
+
+_ID_MILLISECONDS = 1_767_225_600_000
+"""The beginning of 2026: ids hold a time, and stay the same whenever the shop is filled."""
+
+Values = dict[str, Any]
+
+
+async def seed(store: Store) -> bool:
+    """Fill an empty shop: 1,000 products, 500 customers and 300 carts, all or nothing.
+
+    200 products are drafts, 412 customers agreed to the newsletter, 200 carts have not been
+    touched for over a day.
+
+    Returns:
+        False if the shop has products already; then nothing was done.
+
+    Raises:
+        worker.store.StoreUnavailable: The database is locked, gone or not migrated.
+    """
+    async with store.begin() as session:
+        if store.dialect == "postgresql":
+            # Of two processes that find the shop empty at once, only one may fill it.
+            await session.execute(text("LOCK TABLE product IN SHARE ROW EXCLUSIVE MODE"))
+        if (await session.execute(select(ProductRow.id).limit(1))).first():
+            return False
+        for row_class, rows in _shop(Random(1), datetime.now(UTC)):  # noqa: S311  # no secret
+            await session.execute(insert(row_class.__table__), rows)  # type: ignore[arg-type]
+    return True
+
+
+def _shop(random: Random, now: datetime) -> Iterator[tuple[type[Base], list[Values]]]:
+    """The rows of every table, those that others reference first."""
+    products = [_product(random, number, now) for number in range(PRODUCTS)]
+    variants = [
+        _variant(random, product, rank)
+        for product in products
+        for rank in range(random.randint(1, 2))
+    ]
+    customers = [_customer(random, number, now) for number in range(CUSTOMERS)]
+    carts = [_cart(random, number, random.choice(customers), now) for number in range(CARTS)]
+    titles = {product["id"]: product["title"] for product in products}
+    items = [
+        _item(random, cart, variant, titles[variant["product_id"]])
+        for cart in carts
+        for variant in random.sample(variants, random.randint(1, 3))
+    ]
+    yield ProductRow, products
+    yield ProductVariantRow, variants
+    yield CustomerRow, customers
+    yield CartRow, carts
+    yield CartLineItemRow, items
+
+
+def _id(random: Random, prefix: str) -> str:
+    return f"{prefix}_{ULID(_ID_MILLISECONDS.to_bytes(6, 'big') + random.randbytes(10))}"
+
+
+def _times(random: Random, now: datetime, *, at_least: timedelta, at_most: timedelta) -> Values:
+    age = random.uniform(at_least.total_seconds(), at_most.total_seconds())
+    moment = now - timedelta(seconds=age)
+    return {"created_at": moment, "updated_at": moment}
+
+
+def _product(random: Random, number: int, now: datetime) -> Values:
+    kind, material, color = map(random.choice, (_KINDS, _MATERIALS, _COLORS))
+    # Every fifth: drafts lie between the others, as in a real shop.
+    draft = number % (PRODUCTS // DRAFT_PRODUCTS) == 0
+    return {
+        "id": _id(random, "prod"),
+        "title": f"{color} {material} {kind}",
+        "handle": f"{color}-{material}-{kind}-{number:04d}".lower(),
+        "description": f"A {kind.lower()} of {material.lower()} in {color.lower()}.",
+        "status": "draft" if draft else "published",
+        "material": material,
+        "weight": random.randrange(100, 2_000, 50),
+        **_times(random, now, at_least=timedelta(days=2), at_most=timedelta(days=300)),
+    }
+
+
+def _variant(random: Random, product: Values, rank: int) -> Values:
+    return {
+        "id": _id(random, "variant"),
+        "title": ("M", "L")[rank],
+        "sku": f"{product['handle']}-{'ml'[rank]}".upper(),
+        "variant_rank": rank,
+        "product_id": product["id"],
+        "created_at": product["created_at"],
+        "updated_at": product["updated_at"],
+    }
+
+
+def _customer(random: Random, number: int, now: datetime) -> Values:
+    first, last = random.choice(_FIRST_NAMES), random.choice(_LAST_NAMES)
+    return {
+        "id": _id(random, "cus"),
+        "email": f"{first}.{last}.{number:03d}@example.com".lower(),
+        "first_name": first,
+        "last_name": last,
+        "has_account": random.choice((True, False)),
+        "metadata": {"newsletter": number < NEWSLETTER_CUSTOMERS},
+        **_times(random, now, at_least=timedelta(days=40), at_most=timedelta(days=900)),
+    }
+
+
+def _cart(random: Random, number: int, customer: Values, now: datetime) -> Values:
+    if number < UNTOUCHED_CARTS:
+        age = {"at_least": timedelta(hours=25), "at_most": timedelta(days=30)}
+    else:
+        age = {"at_least": timedelta(0), "at_most": timedelta(hours=12)}
+    return {
+        "id": _id(random, "cart"),
+        "customer_id": customer["id"],
+        "email": customer["email"],
+        "currency_code": random.choice(("eur", "usd")),
+        **_times(random, now, **age),
+    }
+
+
+def _item(random: Random, cart: Values, variant: Values, product_title: str) -> Values:
+    price = f"{random.randrange(5, 90)}.90"
+    return {
+        "id": _id(random, "cali"),
+        "cart_id": cart["id"],
+        "title": f"{product_title} ({variant['title']})",
+        "quantity": random.randint(1, 4),
+        "unit_price": price,
+        "raw_unit_price": {"value": price, "precision": 20},
+        "variant_id": variant["id"],
+        "product_id": variant["product_id"],
+        "product_title": product_title,
+        "created_at": cart["created_at"],
+        "updated_at": cart["updated_at"],
+    }
+
+
+async def _migrate_and_seed(settings: Settings) -> str:
+    await upgrade(settings.url)
+    store = Store(settings.url)
+    try:
+        filled = await seed(store)
+    finally:
+        await store.close()
+    if not filled:
+        return f"{store.place} has products already: nothing was changed."
+    return (
+        f"{store.place} now has {PRODUCTS:,} products ({DRAFT_PRODUCTS} of them drafts), "
+        f"{CUSTOMERS} customers and {CARTS} carts ({UNTOUCHED_CARTS} untouched for over a day)."
+    )
+
+
+def main() -> int:
+    """Migrate and fill the database of the settings; 0 if that went well, else 1."""
+    try:
+        sentence = asyncio.run(_migrate_and_seed(Settings()))
+    except ValidationError as error:
+        reasons = "; ".join(each["msg"] for each in error.errors())
+        sys.stderr.write(f"DATABASE_URL is invalid: {reasons}.\n")
+        return 1
+    except (StoreUnavailable, OSError) as error:
+        sys.stderr.write(f"{error}.\n")
+        return 1
+    sys.stdout.write(f"{sentence}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What the shop's process is told by its environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+"""Schemes that people and hosting platforms write, and the async driver that each one means."""
+
+
+def parse_database_url(text: str) -> URL:
+    """A database URL with its async driver, and with an absolute path where it names a file.
+
+    Raises:
+        ValueError: It is no URL, or no SQLite file or Postgres database. The message never
+            repeats the URL, which may hold a password.
+
+    Example:
+        >>> parse_database_url("postgres://shop@localhost/shop").drivername
+        'postgresql+psycopg'
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "the database URL can't be parsed: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
+            "or sqlite:///FILE, with special characters in the password percent-encoded"
+        ) from None
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        known = ", ".join(f"{scheme}://" for scheme in _DRIVERS)
+        raise ValueError(f"the database URL begins with {url.drivername}://; known are {known}")
+    url = url.set(drivername=driver)
+    if url.get_backend_name() == "postgresql":
+        return url
+    if not url.database or url.database == ":memory:":
+        raise ValueError(
+            "an SQLite database in memory is lost with its process, and no second connection "
+            "sees it: name a file, such as sqlite:///.euryale/shop.db"
+        )
+    # A later change of the working directory must not lead to another, empty file.
+    return url.set(database=str(Path(url.database).expanduser().absolute()))
+
+
+def _with_driver(secret: SecretStr) -> SecretStr:
+    url = parse_database_url(secret.get_secret_value())
+    return SecretStr(url.render_as_string(hide_password=False))
+
+
+class Settings(BaseSettings):
+    """The shop's settings, each from the environment variable of its name.
+
+    Attributes:
+        database_url: Where the shop's data are: `DATABASE_URL`, by default an SQLite file under
+            the working directory. Kept secret in every representation.
+
+    Raises:
+        pydantic.ValidationError: A value is invalid; the message doesn't repeat it.
+
+    Example:
+        >>> Settings(database_url="postgres://shop:secret@localhost/shop")
+        Settings(database_url=SecretStr('**********'))
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
+
+    database_url: Annotated[SecretStr, AfterValidator(_with_driver)] = SecretStr(
+        "sqlite:///.euryale/shop.db"
+    )
+
+    @property
+    def url(self) -> URL:
+        """The database URL in parts; its representation hides the password."""
+        return make_url(self.database_url.get_secret_value())
