@@ -114,7 +114,7 @@ def _judge_content(
             config=config,
             handler=module.handler,
             module=file.module,
-            file=file.path,
+            file=Path(module.__file__ or file.path),  # As tracebacks name it.
             line=handler_line,
             parameters=signature.parameters,
             data_type=signature.data_type,
