@@ -325,16 +325,15 @@ def _open_end(item: _Item, first: int, step: int) -> int:
 def _unwrapped(field: CronField, first: int, last: int, step: int) -> str:
     """The same values as a range that runs backwards seems to mean, as a list."""
     if field is DAY_OF_WEEK and first == _SUNDAY_AS_SEVEN:
-        first = 0
-    if field is DAY_OF_WEEK and last == 0 and step == 1:
+        return f"0-{last}" if step == 1 else f"0-{last}/{step}"
+    if step > 1:
+        cycle = len(field.every)
+        values = range(first, last + cycle + 1, step)
+        return ",".join(str((value - field.low) % cycle + field.low) for value in values)
+    if field is DAY_OF_WEEK and last == 0:
         return f"{first}-{_SUNDAY_AS_SEVEN}"
-    if last < first and step == 1:
-        parts = [(first, field.high), (field.low, last)]
-        return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
-    cycle = len(field.every)
-    end = last + cycle if last < first else last
-    values = [(value - field.low) % cycle + field.low for value in range(first, end + 1, step)]
-    return ",".join(str(value) for value in values)
+    parts = [(first, field.high), (field.low, last)]
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
 
 
 def _refuse_impossible_date(expression: CronExpression, where: str) -> None:
