@@ -15,130 +15,19 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from euryale.durable_ways import Rule, durable_way, rule_of
 from euryale.errors import HandlerNotDurable
 from euryale.job import Job
 from euryale.module_names import OWN, Function, Names, own_nodes
 
+__all__ = ["check_durability", "durable_way", "find_not_durable"]
+
 _EXEMPTION = "# euryale: durable"
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """What some names do, and the durable way of doing it."""
-
-    why: str
-    way: str
-    names: str
-
-
-_SERVICE = "do it in a service's method, and call that through `container.resolve(...)`"
-_LOGGER = 'write `container.resolve("logger")`, whose lines are logged once and not once per replay'
-
-_RULES = (
-    _Rule(
-        "asks the machine for the time, which differs under replay",
-        "write `container.now()`",
-        """
-        datetime.datetime.now datetime.datetime.utcnow datetime.datetime.today
-        datetime.date.today time.time time.time_ns time.monotonic time.monotonic_ns
-        time.perf_counter time.perf_counter_ns time.process_time time.process_time_ns
-        time.thread_time time.thread_time_ns time.localtime
-        """,
-    ),
-    _Rule(
-        "keeps the worker's thread and is forgotten by a crash",
-        "write `await asyncio.sleep(...)`, which is a durable timer in a run",
-        "time.sleep",
-    ),
-    _Rule(
-        "gives other numbers under replay",
-        "write `container.random()`, which gives the same numbers again under replay",
-        "random secrets os.urandom os.getrandom",
-    ),
-    _Rule(
-        "gives another id under replay",
-        "write `container.uuid4()`",
-        "uuid.uuid1 uuid.uuid4 uuid.uuid6 uuid.uuid7",
-    ),
-    _Rule(
-        "reads or changes files",
-        _SERVICE,
-        """
-        builtins.open io.open bz2.open gzip.open lzma.open tarfile.open zipfile.ZipFile
-        shutil tempfile glob fileinput filecmp shelve dbm
-        pathlib.Path.chmod pathlib.Path.cwd pathlib.Path.exists pathlib.Path.glob
-        pathlib.Path.home pathlib.Path.is_dir pathlib.Path.is_file pathlib.Path.iterdir
-        pathlib.Path.mkdir pathlib.Path.open pathlib.Path.read_bytes pathlib.Path.read_text
-        pathlib.Path.rename pathlib.Path.replace pathlib.Path.resolve pathlib.Path.rglob
-        pathlib.Path.rmdir pathlib.Path.stat pathlib.Path.touch pathlib.Path.unlink
-        pathlib.Path.write_bytes pathlib.Path.write_text
-        """,
-    ),
-    _Rule("asks the operating system", _SERVICE, "os platform signal"),
-    _Rule(
-        "reads the environment, which differs between machines",
-        "give the value in the job's `data` or in its plugin's options, or read it in a service",
-        "os.environ os.getenv",
-    ),
-    _Rule(
-        "starts a process",
-        _SERVICE,
-        "subprocess asyncio.create_subprocess_exec "
-        "asyncio.create_subprocess_shell os.system os.popen",
-    ),
-    _Rule(
-        "speaks over the network",
-        _SERVICE,
-        """
-        socket socketserver select selectors smtplib ftplib imaplib poplib xmlrpc.client
-        http.client urllib.request urllib3 requests aiohttp boto3 grpc
-        httpx.get httpx.post httpx.put httpx.patch httpx.delete httpx.head httpx.options
-        httpx.request httpx.stream httpx.Client httpx.AsyncClient
-        asyncio.open_connection asyncio.start_server
-        """,
-    ),
-    _Rule(
-        "speaks to a database",
-        _SERVICE,
-        """
-        sqlite3 aiosqlite psycopg psycopg2 asyncpg pymongo redis
-        sqlalchemy.create_engine sqlalchemy.ext.asyncio.create_async_engine
-        sqlalchemy.orm.Session sqlalchemy.ext.asyncio.AsyncSession
-        """,
-    ),
-    _Rule(
-        "runs code outside the run's own event loop",
-        _SERVICE,
-        """
-        threading multiprocessing concurrent.futures asyncio.to_thread asyncio.run
-        asyncio.get_event_loop.run_in_executor asyncio.get_running_loop.run_in_executor
-        """,
-    ),
-    _Rule(
-        "prints again at every replay",
-        _LOGGER,
-        """
-        builtins.print logging.debug logging.info logging.warning logging.error
-        logging.exception logging.critical logging.log logging.getLogger structlog.get_logger
-        """,
-    ),
-    _Rule(
-        "waits for a person at a terminal",
-        "give the value in the job's `data`",
-        "builtins.input getpass",
-    ),
-)
-
-# What is safe below a name that is not.
-_SAFE = ("psycopg.sql", "random.Random", "random.SecureRandom", "secrets.compare_digest")
-
-_TABLE: dict[str, _Rule | None] = {
-    **{name: rule for rule in _RULES for name in rule.names.split()},
-    **dict.fromkeys(_SAFE),
-}
 
 _BLOCKS = "never awaits, so that it keeps the worker's thread"
 _BLOCKS_WAY = "await something in it, such as `asyncio.sleep(...)`, or give it an end"
+
+_IMPORT = "the import of the file, which each run repeats,"
 
 # Not durable even where it isn't called.
 _VALUES = frozenset({"os.environ"})
@@ -147,22 +36,8 @@ _VALUES = frozenset({"os.environ"})
 _ACTIVITY_MARKS = ("temporalio.activity.", "euryale.")
 
 
-def durable_way(qualified_name: str) -> str:
-    """How to do in a handler what a name would do, as a sentence without its full stop.
-
-    Args:
-        qualified_name: A dotted name, also as Temporal's sandbox gives it.
-
-    Example:
-        >>> durable_way("datetime.datetime.now.__call__")
-        'write `container.now()`'
-    """
-    rule = _rule(qualified_name.removesuffix(".__call__").replace("__builtins__", "builtins"))
-    return _SERVICE if rule is None else rule.way
-
-
 def check_durability(job: Job) -> tuple[HandlerNotDurable, ...]:
-    """Check a job's handler, and what it reaches in its own file.
+    """Check a job's handler, what it reaches in its own file, and what the file does at once.
 
     Returns:
         An error for each line that isn't durable, in the order of the lines.
@@ -218,15 +93,6 @@ class _Finding:
     way: str
 
 
-def _rule(qualified: str | None) -> _Rule | None:
-    """The rule of a name, or of the nearest name that it lies below."""
-    while qualified:
-        if qualified in _TABLE:
-            return _TABLE[qualified]
-        qualified = qualified.rpartition(".")[0]
-    return None
-
-
 def _exempt_lines(source: str) -> set[int]:
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {
@@ -239,6 +105,9 @@ def _exempt_lines(source: str) -> set[int]:
 def _findings(tree: ast.Module, handler: str) -> Iterator[tuple[str, _Finding]]:
     """What isn't durable in the handler and in what it reaches, each with its function's name."""
     names = Names.of(tree)
+    imported = _ImportScan(names)
+    imported.visit(tree)
+    yield from ((_IMPORT, finding) for finding in imported.findings)
     todo = [OWN + handler]
     seen: set[str] = set()
     if todo[0] not in names.definitions:
@@ -351,7 +220,7 @@ class _Scan(ast.NodeVisitor):
             self.reached.add(qualified)
 
     def _note(self, node: ast.expr, qualified: str | None) -> None:
-        rule = _rule(qualified)
+        rule = self._applying(rule_of(qualified))
         if rule is None or qualified is None:
             return
         qualified = qualified.removeprefix("builtins.")
@@ -360,12 +229,41 @@ class _Scan(ast.NodeVisitor):
         end_line = node.end_lineno or node.lineno
         self.findings.append(_Finding(node.lineno, end_line, what, rule.why, rule.way))
 
+    def _applying(self, rule: Rule | None) -> Rule | None:
+        return rule
+
     def _asks_unsafe(self, expression: ast.expr) -> bool:
         return any(
             (self._names.qualified(node) or "").startswith("temporalio.workflow.unsafe")
             for node in ast.walk(expression)
             if isinstance(node, ast.Attribute | ast.Name)
         )
+
+
+class _ImportScan(_Scan):
+    """Goes through what a job file does when it is imported, as each run does in the sandbox."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._visit_definition(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self._visit_definition(node)
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        """What a lambda does isn't done when it is made."""
+
+    def visit_If(self, node: ast.If) -> None:
+        guards = {"__name__", "TYPE_CHECKING"}
+        if not any(isinstance(n, ast.Name) and n.id in guards for n in ast.walk(node.test)):
+            super().visit_If(node)
+
+    def _visit_definition(self, node: Function) -> None:
+        defaults = (one for one in node.args.kw_defaults if one is not None)
+        for expression in (*node.decorator_list, *node.args.defaults, *defaults):
+            self.visit(expression)
+
+    def _applying(self, rule: Rule | None) -> Rule | None:
+        return rule if rule is not None and rule.at_import else None
 
 
 def _ends_or_awaits(node: ast.AST) -> bool:
