@@ -112,4 +112,4 @@ def _progression(values: tuple[int, ...]) -> int:
 
 def _comment(expression: CronExpression) -> str:
     text = expression.text
-    return text if len(text) <= _LONGEST_COMMENT else f"{text[: _LONGEST_COMMENT - 1]}…"
+    return text if len(text) <= _LONGEST_COMMENT else f"{text[: _LONGEST_COMMENT - 3]}..."

@@ -6,7 +6,8 @@ The rules are those of the machine's tz database or of the `tzdata` package.
 import difflib
 import functools
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from importlib.resources import files
+from zoneinfo import ZoneInfo
 
 from euryale.errors import ScheduleInvalid
 
@@ -77,7 +78,9 @@ def _first_of_new_offset(zone: ZoneInfo, before: datetime, changed: datetime) ->
 
 @functools.cache
 def _names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    # The package's list, because a machine's folder holds more than names: `localtime` is one.
+    listed = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    return frozenset(listed) - {"Factory"}
 
 
 def _mend(name: str) -> str:
