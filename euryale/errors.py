@@ -32,9 +32,12 @@ class EuryaleError(Exception):
     def __str__(self) -> str:
         """The whole message in one line: where, what, how to mend it, and the code."""
         place = f"{self.where}: " if self.where else ""
-        return f"{place}{_sentence(self.what, capital=False)} {_sentence(self.mend)} ".replace(
-            "  ", " "
-        ).rstrip() + f" [{self.code}]"
+        return (
+            f"{place}{_sentence(self.what, capital=False)} {_sentence(self.mend)} ".replace(
+                "  ", " "
+            ).rstrip()
+            + f" [{self.code}]"
+        )
 
     def as_dict(self) -> dict[str, str]:
         """The same in parts, for `-o json`."""
@@ -234,3 +237,9 @@ class ServerNotStarted(EuryaleError):
     """Temporal's dev server could not be started."""
 
     code = "EUR405"
+
+
+class ConnectionSettingsInvalid(EuryaleError):
+    """Temporal's own settings (`TEMPORAL_*`, `temporal.toml`, an address) can't be used."""
+
+    code = "EUR406"

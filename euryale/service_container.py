@@ -99,7 +99,7 @@ class ServiceContainer:
                 self._scope_registry.register_factory(provided, recipe, enter=enter)
         self._made = svcs.Container(singletons)
         self._making: dict[Any, asyncio.Task[Any]] = {}
-        self._class_arguments: dict[type, Arguments] = {}
+        self._prepared: dict[Callable[..., Any], Arguments] = {}
         self._context: contextvars.Context | None = None
 
     async def __aenter__(self) -> Self:
@@ -125,13 +125,13 @@ class ServiceContainer:
         """What one activity gets its services from; an async context manager."""
         return ActivityScope(self)
 
-    def prepare(self, wanted: type) -> None:
-        """Work out how `ActivityScope.make` builds a class, so that it fails now or never.
+    def prepare(self, wanted: Callable[..., Any]) -> None:
+        """Work out how `ActivityScope.make` calls a class or function: now, not when it runs.
 
         Raises:
-            ServiceInvalid: A parameter of the constructor can't be filled in.
+            ServiceInvalid: A parameter can't be filled in.
         """
-        self._class_arguments[wanted] = arguments_of(wanted, needs_of(wanted), self._providers)
+        self._prepared[wanted] = arguments_of(wanted, needs_of(wanted), self._providers)
 
     async def check_health(self, *, timeout: timedelta = PING_TIMEOUT) -> tuple[Health, ...]:  # noqa: ASYNC109 -- one limit for each check, not for all
         """Ask everything that has a ping how it is, all at once.
@@ -175,10 +175,10 @@ class ServiceContainer:
             name = type_name(wanted)
             raise _unknown(f"no service is of type {name!r}", name, map(type_name, self._providers))
 
-    def _arguments_of_class(self, wanted: type) -> Arguments:
-        if wanted not in self._class_arguments:
+    def _arguments_of(self, wanted: Callable[..., Any]) -> Arguments:
+        if wanted not in self._prepared:
             self.prepare(wanted)
-        return self._class_arguments[wanted]
+        return self._prepared[wanted]
 
     def _borrow(self, provided: Any) -> Callable[[svcs.Container], Awaitable[Any]]:
         async def borrow(svcs_container: svcs.Container) -> Any:  # noqa: ARG001 -- the name asks svcs for it, as in a recipe
@@ -280,14 +280,16 @@ class ActivityScope:
                 )
             return await self._made.aget(provided)
 
-    async def make(self, wanted: type[T], /) -> T:
-        """Build a class that is no service itself, with what its constructor names.
+    async def make(self, wanted: Callable[..., T], /) -> T:
+        """Call a class or function that is no service itself, with what its parameters name.
+
+        An async function gives its coroutine, for the caller to await.
 
         Raises:
-            ServiceInvalid: A parameter of the constructor can't be filled in.
+            ServiceInvalid: A parameter can't be filled in.
             ServiceUnavailable: A service that it needs could not be made.
         """
-        arguments = self._container._arguments_of_class(wanted)  # noqa: SLF001
+        arguments = self._container._arguments_of(wanted)  # noqa: SLF001
         return wanted(**{name: await self.get(provided) for name, provided in arguments})
 
 

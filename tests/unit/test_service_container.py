@@ -122,6 +122,17 @@ async def test_a_class_of_activities_is_built_without_being_a_service() -> None:
             await scope.get(ProductActivities)
 
 
+async def test_an_async_function_is_called_with_the_services_that_it_names() -> None:
+    async def count(product_service: ProductService, store: Store) -> bool:
+        return product_service.store is store
+
+    async with (
+        ServiceContainer({"product": ProductService}, [singleton(Store)]) as services,
+        services.activity_scope() as scope,
+    ):
+        assert await (await scope.make(count))
+
+
 def test_a_class_of_activities_can_be_refused_before_any_activity_runs() -> None:
     with pytest.raises(ServiceInvalid, match="'ProductActivities' wants as its parameter"):
         ServiceContainer({}).prepare(ProductActivities)
