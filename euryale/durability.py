@@ -195,7 +195,8 @@ class _Scan(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         qualified = self._names.qualified(node.func)
-        self._note(node, qualified)
+        if (qualified or "").rpartition(".")[0] not in _VALUES:  # Those are noted as values.
+            self._note(node, qualified)
         if isinstance(self._names.definitions.get(qualified or ""), ast.ClassDef):
             # Making an instance and using it calls these without naming them.
             self.reached.update(
