@@ -82,7 +82,8 @@ def connection_settings(
     """Read the environment and `temporal.toml`; what is given wins.
 
     Raises:
-        ConnectionSettingsInvalid: The file, a profile or a certificate can't be read.
+        ConnectionSettingsInvalid: The file, a profile or a certificate can't be read, or the
+            address is a URL.
     """
     try:
         given = dict(ClientConfigProfile.load().to_client_connect_config())
@@ -95,8 +96,11 @@ def connection_settings(
             mend='"temporal config list" shows the profiles that there are',
         ) from None
     from_profile = (given.pop("target_host", None), given.pop("namespace", None))
+    address = address or str(from_profile[0] or DEFAULT_ADDRESS)
+    if "://" in address:  # the SDK still takes it, and ignores the settings' TLS
+        raise address_invalid(address)
     return ConnectionSettings(
-        address=address or str(from_profile[0] or DEFAULT_ADDRESS),
+        address=address,
         namespace=namespace or str(from_profile[1] or DEFAULT_NAMESPACE),
         credentials=given,
     )
