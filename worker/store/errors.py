@@ -17,7 +17,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-_POSTGRES_TABLE_MISSING = "42P01"
+_MIGRATION_MISSING = ("42P01", "42703")
+"""Postgres's codes for a table and for a column that don't exist."""
 
 
 class StoreUnavailable(Exception):
@@ -51,7 +52,7 @@ def database_errors(place: str) -> Iterator[None]:
         ) from None
     except DBAPIError as error:
         reason = _reason(error)
-        if _is_table_missing(error, reason):
+        if _is_migration_missing(error, reason):
             raise StoreUnavailable(
                 f"the shop's store, {place}, has not been migrated: {reason}; "
                 "`python -m worker.seed` makes its tables"
@@ -68,7 +69,7 @@ def _reason(error: DBAPIError) -> str:
     return lines[0] if lines else type(error.orig).__name__
 
 
-def _is_table_missing(error: DBAPIError, reason: str) -> bool:
+def _is_migration_missing(error: DBAPIError, reason: str) -> bool:
     if isinstance(error, ProgrammingError):
-        return getattr(error.orig, "sqlstate", None) == _POSTGRES_TABLE_MISSING
-    return isinstance(error, OperationalError) and reason.startswith("no such table")
+        return getattr(error.orig, "sqlstate", None) in _MIGRATION_MISSING
+    return reason.startswith(("no such table", "no such column"))
