@@ -46,15 +46,16 @@ _REASONS = {
     "Connection refused": "nothing listens there",
     "dns error": "the host name is not known",
     "timed out": "it does not answer in time",
+    "Timeout expired": "it does not answer in time",
     "InvalidContentType": "what listens there does not speak TLS",
     "CertificateRequired": "it asks for a client certificate",
     "UnknownIssuer": "its TLS certificate is signed by nobody that this machine trusts",
     "NotValidForName": "its TLS certificate is for another host name",
     "InvalidCertificate": "its TLS certificate is not valid",
-    "http2 error": "what listens there does not speak gRPC, or wants TLS",
-    "broken pipe": "what listens there does not speak gRPC, or wants TLS",
-    "transport error": "what listens there does not speak gRPC, or wants TLS",
     "grpc-status header missing": "what listens there is a web server that does not speak gRPC",
+    # Any other way to break it off right after it was made: a race decides which one is seen.
+    "after connection": "what listens there breaks the connection off; "
+    "it may not speak gRPC, or want TLS",
 }
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
