@@ -10,7 +10,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Literal
 
 from temporalio.api.common.v1 import Payloads
@@ -101,9 +100,9 @@ class Progress:
     status: Status = "running"
     started: datetime | None = None
     ended: datetime | None = None
-    finished: Mapping[str, int] = MappingProxyType({})
-    failed: Mapping[str, int] = MappingProxyType({})
-    under_way: Mapping[int, str] = MappingProxyType({})
+    finished: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
+    under_way: Mapping[int, str] = field(default_factory=dict)
     retrying: tuple[Retrying, ...] = ()
     stuck: str = ""
     result: Payloads | None = field(default=None, repr=False)

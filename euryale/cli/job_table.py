@@ -1,0 +1,159 @@
+"""The jobs of an application as a table: when each runs, and what Temporal holds of it."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from euryale.cli.times import distance, moment
+from euryale.clock import firings
+from euryale.cron import CronExpression
+from euryale.job import Job
+from euryale.project import Project
+from euryale.words import in_words
+
+_AT_ONCE = 10
+"""Schedules that are asked for at once; a server describes about 65 a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What Temporal holds of a job's schedule.
+
+    Attributes:
+        paused: Whether an operator or the job file paused it.
+        note: What the operator wrote about it.
+        executions_left: How many scheduled runs are left; None without a limit.
+    """
+
+    paused: bool
+    note: str
+    executions_left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job, and what is known of its schedule.
+
+    Attributes:
+        job: The job.
+        words: What its cron expression means.
+        next_run: When it fires next by the rules, in its time zone; None if never again.
+        asked: Whether Temporal was asked what it holds.
+        held: What it holds; None if it wasn't asked, or holds no schedule of the job.
+    """
+
+    job: Job
+    words: str
+    next_run: datetime | None
+    asked: bool = False
+    held: Held | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line for programs."""
+        config = self.job.config
+        return {
+            "name": config.name,
+            "schedule": config.schedule,
+            "time_zone": config.time_zone,
+            "words": self.words,
+            "next_run": self.next_run and self.next_run.isoformat(),
+            "description": config.description,
+            "where": self.job.where,
+            "applied": self.held is not None if self.asked else None,
+            "paused": self.held and self.held.paused,
+            "note": self.held and self.held.note,
+            "executions_left": self.held and self.held.executions_left,
+        }
+
+    @property
+    def state(self) -> str:
+        """What keeps it from running, or limits it; empty if nothing does."""
+        if self.held is None:
+            return "not applied yet" if self.asked else ""
+        if self.held.paused:
+            return f"paused: {self.held.note}" if self.held.note else "paused"
+        if self.held.executions_left is not None:
+            return f"{self.held.executions_left} left"
+        return ""
+
+    @property
+    def fires(self) -> bool:
+        """Whether the next run will come, as far as is known."""
+        return self.next_run is not None and not (
+            self.held is not None and (self.held.paused or self.held.executions_left == 0)
+        )
+
+
+def job_lines(jobs: Iterable[Job], now: datetime) -> tuple[JobLine, ...]:
+    """The lines of some jobs, by their configs alone."""
+    return tuple(_line(job, now) for job in jobs)
+
+
+def _line(job: Job, now: datetime) -> JobLine:
+    expression = CronExpression.parse(job.config.schedule, where=job.where)
+    times = firings(expression, job.config.time_zone, after=now)
+    return JobLine(job=job, words=in_words(expression), next_run=next(times, None))
+
+
+async def with_held(
+    lines: Sequence[JobLine], client: Client, project: Project
+) -> tuple[JobLine, ...]:
+    """The same lines with what Temporal holds of each schedule."""
+    ids = {one.job.name: one.id for one in project.app.schedules(project.registry)}
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(line: JobLine) -> JobLine:
+        async with places:
+            return replace(line, asked=True, held=await _held(client, ids[line.job.name]))
+
+    return tuple(await asyncio.gather(*(one(line) for line in lines)))
+
+
+async def _held(client: Client, schedule_id: str) -> Held | None:
+    try:
+        description = await client.get_schedule_handle(schedule_id).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    state = description.schedule.state
+    return Held(
+        paused=state.paused,
+        note=state.note or "",
+        executions_left=state.remaining_actions if state.limited_actions else None,
+    )
+
+
+def job_table(lines: Sequence[JobLine]) -> Table:
+    """The lines as a table; a column for their state only if one has something to say."""
+    now = datetime.now(UTC)
+    with_state = any(line.state for line in lines)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("job", style="cyan", overflow="fold")
+    table.add_column("schedule", no_wrap=True)
+    table.add_column("in words")
+    table.add_column("next run")
+    if with_state:
+        table.add_column("state", style="yellow")
+    for line in lines:
+        config = line.job.config
+        zone = "" if config.time_zone == "UTC" else f" {config.time_zone}"
+        state = [line.state] if with_state else []
+        table.add_row(config.name, config.schedule + zone, line.words, _next_run(line, now), *state)
+    return table
+
+
+def _next_run(line: JobLine, now: datetime) -> Text:
+    if line.next_run is None:
+        return Text("never", style="yellow")
+    text = Text.assemble(moment(line.next_run), (f" (in {distance(line.next_run - now)})", "dim"))
+    if not line.fires:
+        text.stylize("dim")
+    return text

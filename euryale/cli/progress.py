@@ -1,0 +1,186 @@
+"""Runs as a command shows them: live while they go on, and how each of them ended."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+from temporalio.client import Client, WorkflowHandle
+
+from euryale.cli.screen import Screen
+from euryale.cli.times import took
+from euryale.run import Outcome, Progress, follow, outcome_of
+
+_LONGEST_RESULT = 300
+"""Characters of a result that are shown; the whole of it is in the Web UI and in JSON."""
+
+_TIMES = "×"  # noqa: RUF001 -- the multiplication sign is meant
+
+_PLAIN_EVERY = timedelta(seconds=2)
+"""How often a plain line tells of a run, where no terminal shows it live."""
+
+
+@dataclass(frozen=True)
+class StartedRun:
+    """A run that a command started, under its job's name."""
+
+    name: str
+    handle: WorkflowHandle[Any, Any]
+
+
+@dataclass(frozen=True)
+class EndedRun:
+    """A run that a command has followed to its end."""
+
+    run: StartedRun
+    progress: Progress
+    outcome: Outcome
+
+    def as_dict(self) -> dict[str, Any]:
+        """How it ended, for programs."""
+        failure = {"type": self.outcome.failure_type, "message": self.outcome.failure_message}
+        return {
+            "name": self.run.name,
+            "workflow_id": self.run.handle.id,
+            "run_id": self.run.handle.first_execution_run_id,
+            "status": self.progress.status,
+            "seconds": round(self.progress.elapsed.total_seconds(), 3),
+            "calls": dict(self.progress.finished),
+            "failed_calls": dict(self.progress.failed),
+            "result": self.outcome.result,
+            "failure": None if self.outcome.succeeded else failure,
+        }
+
+    def report(self) -> Text:
+        """How it ended, for people."""
+        text = self._headline()
+        if counts := _counts(self.progress):
+            text.append("\n    calls     ", style="dim").append(counts)
+        if self.outcome.result is not None:
+            shown = json.dumps(self.outcome.result, ensure_ascii=False, default=str)
+            if len(shown) > _LONGEST_RESULT:
+                shown = f"{shown[:_LONGEST_RESULT]}…"
+            text.append("\n    returned  ", style="dim").append(shown)
+        return text
+
+    def _headline(self) -> Text:
+        after = f" after {took(self.progress.elapsed)}"
+        if self.outcome.succeeded:
+            return Text.assemble(
+                ("✓ ", "green"),
+                (self.run.name, "bold"),
+                f" completed{after}".replace("after", "in"),
+            )
+        if self.progress.status == "failed":
+            message = ": ".join(
+                part for part in (self.outcome.failure_type, self.outcome.failure_message) if part
+            )
+            told = f" failed{after} with {message}"
+        else:
+            reason = self.outcome.failure_message
+            told = f" was {self.progress.status}{after}" + (f": {reason}" if reason else "")
+        return Text.assemble(("✗ ", "red"), (self.run.name, "bold"), told)
+
+
+async def follow_runs(
+    screen: Screen, client: Client, runs: Sequence[StartedRun]
+) -> tuple[EndedRun, ...]:
+    """Follow some runs until all have ended, and show how they get on."""
+    latest: dict[str, Progress] = {run.handle.id: Progress() for run in runs}
+
+    async def one(run: StartedRun) -> EndedRun:
+        async for progress in follow(client, run.handle):
+            latest[run.handle.id] = progress
+        progress = latest[run.handle.id]
+        return EndedRun(run, progress, await outcome_of(client, progress))
+
+    async with asyncio.TaskGroup() as group:
+        following = [group.create_task(one(run)) for run in runs]
+        if screen.as_json:
+            await asyncio.wait(following)
+        elif screen.console.is_terminal:
+            view = _LiveView(runs, latest)
+            with Live(view, console=screen.console, refresh_per_second=8, transient=True):
+                await asyncio.wait(following)
+        else:
+            await _tell_plainly(screen, runs, latest, following)
+    return tuple(task.result() for task in following)
+
+
+async def _tell_plainly(
+    screen: Screen,
+    runs: Sequence[StartedRun],
+    latest: Mapping[str, Progress],
+    following: Sequence[asyncio.Task[EndedRun]],
+) -> None:
+    told: dict[str, str] = {}
+    pending: set[asyncio.Task[EndedRun]] = set(following)
+    while pending:
+        _, pending = await asyncio.wait(pending, timeout=_PLAIN_EVERY.total_seconds())
+        for run in runs:
+            progress = latest[run.handle.id]
+            doing = _doing(progress).plain
+            if progress.ended is None and doing and told.get(run.handle.id) != doing:
+                told[run.handle.id] = doing
+                screen.console.print(
+                    f"  {run.name}: {doing} ({took(progress.elapsed)})", soft_wrap=True
+                )
+
+
+class _LiveView:
+    """What the terminal shows of the runs at each moment."""
+
+    def __init__(self, runs: Sequence[StartedRun], latest: Mapping[str, Progress]) -> None:
+        self._runs = runs
+        self._latest = latest
+        self._spinner = Spinner("dots", style="cyan")
+
+    def __rich__(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for run in self._runs:
+            progress = self._latest[run.handle.id]
+            table.add_row(
+                self._mark(progress),
+                Text(run.name, style="bold"),
+                Text(took(progress.elapsed), style="dim", justify="right"),
+                _doing(progress),
+            )
+        return Group(table)
+
+    def _mark(self, progress: Progress) -> RenderableType:
+        if progress.ended is None:
+            return self._spinner
+        done = progress.status == "completed"
+        return Text("✓" if done else "✗", style="green" if done else "red")
+
+
+def _doing(progress: Progress) -> Text:
+    """What a run has done, and what holds it up."""
+    text = Text(_counts(progress))
+    held_up = [
+        f"{one.call} is tried again (attempt {one.attempt}): {_first_line(one.reason)}"
+        for one in progress.retrying
+    ]
+    if progress.stuck:
+        held_up.append(f"waits for a worker: {_first_line(progress.stuck)}")
+    for reason in held_up[:3]:
+        text.append(" · " if text.plain else "").append(reason, style="yellow")
+    return text
+
+
+def _counts(progress: Progress) -> str:
+    """The calls that ended, by name, with how often each did."""
+    ended = [f"{name} {_TIMES}{count}" for name, count in progress.finished.items()]
+    ended += [f"{name} {_TIMES}{count} failed" for name, count in progress.failed.items()]
+    return ", ".join(ended)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
