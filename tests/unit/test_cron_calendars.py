@@ -130,8 +130,8 @@ def field(low: int, high: int) -> st.SearchStrategy[str]:
 )
 def test_the_calendars_match_exactly_when_the_clock_fires(text: str, start: datetime) -> None:
     start = start.replace(second=0, microsecond=0)
-    expected = calendar_times(compiled(text), start, days=40)
-    end = start.replace(hour=0, minute=0) + timedelta(days=40)
+    expected = calendar_times(compiled(text), start, days=10)
+    end = start.replace(hour=0, minute=0) + timedelta(days=10)
     actual = []
     for time in firings(CronExpression.parse(text), "UTC", after=start):
         if time >= end:
