@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
 from euryale.durable_service import PAYLOAD_LIMIT
 from euryale.errors import (
-    ArgumentsInvalid,
     EuryaleError,
     PayloadTooLarge,
     ServiceInvalid,
@@ -88,14 +88,9 @@ def _method_activity(
         async with _guarded():
             try:
                 given = converter.from_payload(arguments.payload, method.arguments_type)
-            except ValueError as error:
-                raise ArgumentsInvalid(
-                    f"the recorded arguments of {method.activity} don't fit its "
-                    f"parameters: {error}",
-                    where=method.activity,
-                    mend=f"its signature is {method.activity}{method.signature}; a call that was "
-                    "recorded before a change needs the old parameters to stay valid",
-                ) from None
+            except ValidationError as error:
+                # A call that was recorded before a release must still fit the method after it.
+                raise method.refusal(error) from None
             async with container.activity_scope() as scope:
                 result = await method.call_with(await scope.get(service), given)
                 payload = converter.to_payload(result)

@@ -79,8 +79,12 @@ class Container:
                 return self._services[key]
             asked = key
         else:
+            # By name and not by identity: inside the sandbox, a class whose module also defines
+            # a workflow is another object of the same name.
+            place = (getattr(key, "__module__", ""), getattr(key, "__qualname__", ""))
             for definition in self._services.values():
-                if definition.provides is key:
+                provides = definition.provides
+                if (provides.__module__, provides.__qualname__) == place:
                     return definition
             asked = cast("str", getattr(key, "__name__", repr(key)))
         known = {name: name for name in (*self._services, LOGGER)}

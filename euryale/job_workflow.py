@@ -105,14 +105,15 @@ async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -
     try:
         async with asyncio.timeout(timeout) as limit:
             return await module.handler(**arguments)
-    except TimeoutError:
+    except (Exception, asyncio.CancelledError) as error:
+        # What was waited for may answer the cancellation with an error of its own.
         if not limit.expired():
             raise
         raise RunTimedOut(
             f"the run of '{job.name}' took longer than its timeout of {timeout:g} seconds",
             where=job.where,
             mend="give the config a longer timeout, or the handler less to do",
-        ) from None
+        ) from error
 
 
 def nominal_time() -> datetime:

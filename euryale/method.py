@@ -8,7 +8,7 @@ import difflib
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import NoneType
 from typing import Any, NotRequired
 
@@ -40,29 +40,34 @@ class Method:
     signature: inspect.Signature
     arguments_type: Any
     result_type: Any
-    _arguments: TypeAdapter[dict[str, Any]] = field(repr=False)
     _keywords: str | None = None
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of a call by name, validated; those not given are left out.
+        """The arguments of a call by name; those not given are left out.
 
         Raises:
-            ArgumentsInvalid: An argument is missing, unknown, or of the wrong type.
+            ArgumentsInvalid: An argument is missing or unknown.
         """
         try:
             named = dict(self.signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
-            raise ArgumentsInvalid(
-                f"the call of {self.activity} doesn't fit its parameters: {error}",
-                where=self.activity,
-                mend=f"its signature is {self.activity}{self.signature}",
-            ) from None
+            raise self.refusal(f"doesn't fit its parameters: {error}") from None
         if self._keywords is not None:
             named.update(named.pop(self._keywords, {}))
-        try:
-            return self._arguments.validate_python(named)
-        except ValidationError as error:
-            raise self._refusal(error) from None
+        return named
+
+    def refusal(self, reason: str | ValidationError) -> ArgumentsInvalid:
+        """The error of a call whose arguments don't fit; it repeats no argument's value."""
+        if isinstance(reason, ValidationError):
+            reason = "has arguments of the wrong type: " + "; ".join(
+                f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
+                for problem in reason.errors(include_url=False, include_input=False)
+            )
+        return ArgumentsInvalid(
+            f"the call of {self.activity} {reason}",
+            where=self.activity,
+            mend=f"its signature is {self.activity}{self.signature}",
+        )
 
     def call_with(self, service: Any, arguments: Mapping[str, Any]) -> Any:
         """Call the method of a real service with arguments that `bind` made."""
@@ -73,17 +78,6 @@ class Method:
                 break
             positional.append(named.pop(name))
         return getattr(service, self.activity.rpartition(".")[2])(*positional, **named)
-
-    def _refusal(self, error: ValidationError) -> ArgumentsInvalid:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'arguments'}: {problem['msg']}"
-            for problem in error.errors(include_url=False, include_input=False)
-        )
-        return ArgumentsInvalid(
-            f"the call of {self.activity} has arguments of the wrong type: {problems}",
-            where=self.activity,
-            mend=f"its signature is {self.activity}{self.signature}",
-        )
 
 
 @dataclass(frozen=True)
@@ -204,7 +198,7 @@ def _define_method(service: str, name: str, function: Callable[..., Any]) -> Met
         make_typed_dict: Any = TypedDict
         arguments_type = make_typed_dict(f"{service}.{name}", fields)
         arguments_type.__pydantic_config__ = ConfigDict(extra=extra)
-        adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(arguments_type)
+        TypeAdapter(arguments_type)
         result_type = hints.get("return", Any)
         TypeAdapter(result_type)
     except PydanticUserError as error:
@@ -219,7 +213,6 @@ def _define_method(service: str, name: str, function: Callable[..., Any]) -> Met
         signature=signature.replace(parameters=parameters),
         arguments_type=arguments_type,
         result_type=NoneType if result_type is None else result_type,
-        _arguments=adapter,
         _keywords=keywords,
     )
 

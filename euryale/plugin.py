@@ -8,7 +8,7 @@ import structlog
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
+from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from euryale.activities import class_activities, service_activities
@@ -24,9 +24,10 @@ log = structlog.get_logger("euryale.worker")
 class EuryalePlugin(SimplePlugin):
     """Adds an application's jobs, services, workflows and activities to a Temporal worker.
 
-    Give it to `Client.connect(plugins=[…])`, which also makes the client's payloads pydantic's, or
-    to `Worker(plugins=[…])` and `Replayer(plugins=[…])`. While the worker runs, the service
-    container is open; the schedules are applied when it starts.
+    Give it to `Client.connect(plugins=[…])`, which makes the client's payloads pydantic's and
+    reaches every worker made from that client; or to a single `Worker(plugins=[…])` or
+    `Replayer(plugins=[…])`. While the worker runs, the service container is open; the schedules
+    are applied when it starts.
 
     Example:
         Scheduled jobs for a worker of your own::
@@ -88,12 +89,6 @@ class EuryalePlugin(SimplePlugin):
                 if self._on_applied is not None:
                     await self._on_applied(applied)
             await next(worker)
-
-    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
-        """Add what the application has, once, however the plugin reached the worker."""
-        if JobWorkflow in config.get("workflows", ()):
-            return config
-        return super().configure_worker(config)
 
     def _runner(self, existing: WorkflowRunner | None) -> WorkflowRunner:
         inner = existing or SandboxedWorkflowRunner()

@@ -16,6 +16,7 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
 
 from euryale.errors import HandlerBlocked
 from euryale.job_workflow import BLOCKED_FUNCTION, REGISTRY_FUNCTION, JobWorkflow
@@ -37,9 +38,11 @@ class JobWorkflowRunner(WorkflowRunner):
         isolated = {workflow.__module__ for workflow in workflows}
         isolated |= modules_below({job.source.path for job in registry.jobs.values()})
         self._sandbox = SandboxedWorkflowRunner(
+            # A run imports its job's module when it begins, so a warning about a late import would
+            # come with every run.
             restrictions=SandboxRestrictions.default.with_passthrough_modules(
                 *passed_through(isolated)
-            )
+            ).with_import_notification_policy(SandboxImportNotificationPolicy.SILENT)
         )
         self._blocked: dict[str, list[str]] = {}
 
@@ -92,8 +95,11 @@ class _GuardedInstance(WorkflowInstance):
         if len(places) >= BLOCKS_ALLOWED and not evicted:
             del self._blocked[self._run_id]
             raise self._failure(places)
+        blocks = len(places)
         completion = self._instance.activate(act)
-        if places and not evicted and not act.is_replaying:
+        # An interrupted activation comes back as well, one block later; nobody hears it.
+        interrupted = len(self._blocked.get(self._run_id, ())) > blocks
+        if not interrupted and not evicted and not act.is_replaying:
             self._blocked.pop(self._run_id, None)
         return completion
 
