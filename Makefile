@@ -1,0 +1,49 @@
+# The commands that a newcomer needs. Each builds what it needs first, and nothing else.
+#
+#   make run            the shop on a real Temporal server, until Ctrl-C
+#   make run ARGS=--once    the same, until the two jobs are done
+#   make check          format, lint, types
+#   make test           everything that proves the project
+#   make lock           write the lock files anew, from pyproject.toml
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# Two processes: the tests start servers of their own, and most machines have two cores.
+TESTS ?= -n 2
+
+.PHONY: run check test bench lock clean
+
+run: $(VENV)/installed
+	$(BIN)/python -m worker.seed
+	$(BIN)/euryale dev --run publish-once-a-day --run cleanup-expired-carts $(ARGS)
+
+check: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: $(VENV)/installed
+	$(BIN)/pytest $(TESTS)
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks.calls
+
+# The lock file pins every package with its hashes, for Python 3.11 to 3.13.
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Euryale needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	    pyproject.toml --all-extras --group test --group check --group build -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	    pyproject.toml --extra shop --group build -o requirements-worker.lock
+
+clean:
+	rm -rf $(VENV) .euryale
