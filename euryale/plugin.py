@@ -1,7 +1,7 @@
 """Euryale as a Temporal plugin: one line adds scheduled jobs to anybody's worker."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import structlog
@@ -92,6 +92,10 @@ class EuryalePlugin(SimplePlugin):
 
     def _runner(self, existing: WorkflowRunner | None) -> WorkflowRunner:
         inner = existing or SandboxedWorkflowRunner()
+        if isinstance(inner, SandboxedWorkflowRunner):
+            # So that workflows of others, too, may use the engine's saga.
+            allowed = inner.restrictions.with_passthrough_modules("euryale")
+            inner = replace(inner, restrictions=allowed)
         return JobWorkflowRunner(self.registry, inner, self.app.workflows)
 
 

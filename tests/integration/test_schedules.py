@@ -1,0 +1,180 @@
+"""Schedules on a real Temporal server: applied, kept, and fired in virtual time."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sample_app
+from conftest import SAMPLE, free_port
+from temporalio.client import (
+    Client,
+    ScheduleActionStartWorkflow,
+    ScheduleDescription,
+    ScheduleOverlapPolicy,
+    WorkflowExecutionStatus,
+)
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from euryale import Euryale, EuryalePlugin
+from euryale.apply import Applied, apply
+from euryale.schedule import DesiredSchedule
+from euryale.worker import make_worker, serve
+
+JOB = """
+from euryale import ScheduledJobConfig
+
+config = ScheduledJobConfig(name="nightly", schedule="30 4 * * 1-5", {more})
+
+
+async def handler(container, scheduled_for):
+    {body}
+"""
+
+
+class Lamp:
+    """A service, since an application has at least one."""
+
+
+@pytest.fixture
+def app_name(request: pytest.FixtureRequest) -> str:
+    """An application of its own for each test, so that none meets another's schedules."""
+    return f"app_{free_port()}"
+
+
+def desired(root: Path, name: str, more: str = "", body: str = "...") -> list[DesiredSchedule]:
+    """The schedules of an application with one job file, as it stands now."""
+    (root / name).mkdir(exist_ok=True)
+    (root / name / "nightly.py").write_text(JOB.format(more=more, body=body))
+    app = application(name)
+    registry = app.load(root)
+    assert registry.errors == ()
+    return app.schedules(registry)
+
+
+def application(name: str) -> Euryale:
+    return Euryale(name=name, services={"lamp": Lamp}, jobs=[name])
+
+
+async def described(client: Client, name: str) -> ScheduleDescription:
+    return await client.get_schedule_handle(f"{name}/nightly").describe()
+
+
+async def test_a_job_becomes_a_schedule(client: Client, tmp_path: Path, app_name: str) -> None:
+    more = "data={'a': 1}, time_zone='Asia/Kolkata', jitter=60, overlap='buffer_one', catch_up=300"
+    assert await apply(client, desired(tmp_path, app_name, more)) == (
+        Applied(f"{app_name}/nightly", "created"),
+    )
+    schedule = (await described(client, app_name)).schedule
+    assert isinstance(schedule.action, ScheduleActionStartWorkflow)
+    assert schedule.action.workflow == "nightly"
+    assert schedule.action.id == f"{app_name}/nightly"
+    assert schedule.action.task_queue == app_name
+    assert schedule.policy.overlap == ScheduleOverlapPolicy.BUFFER_ONE
+    assert schedule.policy.catchup_window == timedelta(seconds=300)
+    assert schedule.spec.jitter == timedelta(seconds=60)
+    assert schedule.spec.time_zone_name == "Asia/Kolkata"
+    (calendar,) = schedule.spec.calendars
+    assert calendar.comment == "30 4 * * 1-5"
+    assert (calendar.hour[0].start, calendar.minute[0].start) == (4, 30)
+    assert not schedule.spec.cron_expressions
+
+
+async def test_applying_again_changes_nothing(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    wanted = desired(tmp_path, app_name)
+    await apply(client, wanted)
+    before = await described(client, app_name)
+    assert [one.outcome for one in await apply(client, wanted)] == ["unchanged"]
+    assert (await described(client, app_name)).info.last_updated_at == before.info.last_updated_at
+
+
+async def test_an_update_keeps_what_operators_own(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    await apply(client, desired(tmp_path, app_name))
+    await client.get_schedule_handle(f"{app_name}/nightly").pause(note="inventory")
+    (applied,) = await apply(client, desired(tmp_path, app_name, "jitter=5"))
+    assert applied.outcome == "updated"
+    schedule = (await described(client, app_name)).schedule
+    assert schedule.spec.jitter == timedelta(seconds=5)
+    assert (schedule.state.paused, schedule.state.note) == (True, "inventory")
+
+
+async def test_raising_the_number_of_executions_grants_the_difference(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    await apply(client, desired(tmp_path, app_name, "number_of_executions=3"))
+    assert (await described(client, app_name)).schedule.state.remaining_actions == 3
+    await apply(client, desired(tmp_path, app_name, "number_of_executions=3, jitter=5"))
+    assert (await described(client, app_name)).schedule.state.remaining_actions == 3
+    await apply(client, desired(tmp_path, app_name, "number_of_executions=5"))
+    state = (await described(client, app_name)).schedule.state
+    assert (state.limited_actions, state.remaining_actions) == (True, 5)
+
+
+async def test_a_job_may_start_paused_and_is_not_paused_again(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    await apply(client, desired(tmp_path, app_name, "paused=True"))
+    assert (await described(client, app_name)).schedule.state.paused
+    await client.get_schedule_handle(f"{app_name}/nightly").unpause()
+    await apply(client, desired(tmp_path, app_name, "paused=True, jitter=5"))
+    assert not (await described(client, app_name)).schedule.state.paused
+
+
+@pytest.fixture
+async def virtual() -> AsyncIterator[WorkflowEnvironment]:
+    """A real server whose time can be moved forward."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
+        dev_server_log_level="never",
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+        ],
+        data_converter=pydantic_data_converter,
+    ) as environment:
+        yield environment
+
+
+async def test_a_job_fires_at_its_times_and_goes_on_after_a_failed_run(
+    virtual: WorkflowEnvironment, tmp_path: Path, app_name: str
+) -> None:
+    body = "raise RuntimeError(str(scheduled_for))"
+    desired(tmp_path, app_name, body=body)
+    plugin = EuryalePlugin(application(app_name), root=tmp_path)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve(make_worker(virtual.client, plugin), stop))
+    scheduler = virtual.client.get_workflow_handle(f"temporal-sys-scheduler:{app_name}/nightly")
+    handle = virtual.client.get_schedule_handle(f"{app_name}/nightly")
+    async with asyncio.timeout(30):
+        while not [item async for item in await virtual.client.list_schedules()]:
+            await asyncio.sleep(0.05)
+        await virtual.fast_forward(scheduler, timedelta(days=7))
+        description = await handle.describe()
+    stop.set()
+    await serving
+
+    recent = description.info.recent_actions
+    fired = [action.scheduled_at for action in recent]
+    assert len(fired) == 5
+    assert {(at.hour, at.minute) for at in fired} == {(4, 30)}
+    assert all(at.weekday() < 5 for at in fired)
+    for action in recent:
+        run = virtual.client.get_workflow_handle(action.action.workflow_id)  # type: ignore[union-attr]
+        described_run = await run.describe()
+        assert described_run.status == WorkflowExecutionStatus.FAILED
+        nominal = f"{action.scheduled_at:%Y-%m-%dT%H:%M:%SZ}"
+        assert run.id == f"{app_name}/nightly-{nominal}"
+
+
+async def test_the_sample_application_loads_beside_its_broken_file() -> None:
+    registry = sample_app.app.load(SAMPLE)
+    assert sorted(registry.jobs) == ["arguments", "cases", "impatient"]
+    (error,) = registry.errors
+    assert error.where.startswith("sample_jobs/broken.py:")
