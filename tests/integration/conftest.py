@@ -16,19 +16,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from euryale import EuryalePlugin
+from euryale.server import DYNAMIC_CONFIG
 from euryale.worker import make_worker, serve
 
 SAMPLE = Path(__file__).parent / "sample"
-
-DYNAMIC_CONFIG = (
-    "history.transferProcessorMaxPollRPS=2000",
-    "history.timerProcessorMaxPollRPS=2000",
-    "history.visibilityProcessorMaxPollRPS=2000",
-    "history.transferProcessorMaxPollHostRPS=5000",
-    "history.timerProcessorMaxPollHostRPS=5000",
-    "history.visibilityProcessorMaxPollHostRPS=5000",
-    'history.timerProcessorMaxTimeShift="10ms"',
-)
 
 
 def free_port() -> int:

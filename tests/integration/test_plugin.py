@@ -5,7 +5,7 @@ import uuid
 
 import sample_app
 from conftest import SAMPLE
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.worker import Worker
 from their_workflows import Greeting, greet
 
@@ -41,8 +41,9 @@ async def test_a_worker_of_somebody_else_runs_jobs_beside_its_own_workflows(
     )
     await _both_run(client, worker, queue)
     # The schedules start their runs where that worker waits for them.
-    description = await client.get_schedule_handle("sample/cases").describe()
-    assert description.schedule.action.task_queue == queue  # type: ignore[union-attr]
+    action = (await client.get_schedule_handle("sample/cases").describe()).schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    assert action.task_queue == queue
 
 
 async def test_a_plugin_of_the_client_reaches_its_workers(

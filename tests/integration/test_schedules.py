@@ -11,6 +11,7 @@ import sample_app
 from conftest import SAMPLE, free_port
 from temporalio.client import (
     Client,
+    ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleDescription,
     ScheduleOverlapPolicy,
@@ -166,7 +167,8 @@ async def test_a_job_fires_at_its_times_and_goes_on_after_a_failed_run(
     assert {(at.hour, at.minute) for at in fired} == {(4, 30)}
     assert all(at.weekday() < 5 for at in fired)
     for action in recent:
-        run = virtual.client.get_workflow_handle(action.action.workflow_id)  # type: ignore[union-attr]
+        assert isinstance(action.action, ScheduleActionExecutionStartWorkflow)
+        run = virtual.client.get_workflow_handle(action.action.workflow_id)
         described_run = await run.describe()
         assert described_run.status == WorkflowExecutionStatus.FAILED
         nominal = f"{action.scheduled_at:%Y-%m-%dT%H:%M:%SZ}"
