@@ -80,9 +80,11 @@ def configure_logs(*, level: Level, as_json: bool, colors: bool, write: Write) -
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Its own beginnings and ends are told by ours.
+    logging.getLogger("temporalio").setLevel(level.upper() if level == "debug" else "WARNING")
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    _route_temporal(level)
+    _quiet_temporal()
 
 
 def write_to(stream: TextIO) -> Write:
@@ -113,8 +115,12 @@ def render(event: Mapping[str, Any], *, colors: bool) -> str:
 
 def _for_people(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Leave out what only machines look for, and tell the time by the clock on the wall."""
-    for key in ("action", "logger"):
+    for key in ("action", "logger", "workflow_id", "run_id"):
         event.pop(key, None)
+    if isinstance(about := event.pop("temporal_workflow", None), Mapping):
+        event["job"] = about.get("workflow_type")
+    if isinstance(about := event.pop("temporal_activity", None), Mapping):
+        event["call"], event["attempt"] = about.get("activity_type"), about.get("attempt")
     stamp = event.get("timestamp")
     if isinstance(stamp, str):
         event["timestamp"] = f"{datetime.fromisoformat(stamp).astimezone():%H:%M:%S}"
@@ -127,30 +133,14 @@ def _renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
     )
 
 
-def _route_temporal(level: Level) -> None:
-    """Bring the lines of Temporal's SDK into the same form as all others."""
+def _quiet_temporal() -> None:
+    """Leave out of the SDK's messages what is in fields of its own.
+
+    The lines of its Rust core go to the standard error by themselves: forwarded here, they can
+    come while the interpreter is being torn down, which crashes the process.
+    """
     import temporalio.activity  # noqa: PLC0415 -- a second to import, and not every command logs
     import temporalio.workflow  # noqa: PLC0415
-    from temporalio.runtime import (  # noqa: PLC0415
-        LogForwardingConfig,
-        LoggingConfig,
-        Runtime,
-        TelemetryConfig,
-        TelemetryFilter,
-    )
 
-    # What the line is about is in fields of its own.
     temporalio.activity.logger.activity_info_on_message = False
     temporalio.workflow.logger.workflow_info_on_message = False
-    core = LogForwardingConfig(
-        logger=logging.getLogger("temporalio.core"),
-        append_target_to_name=False,
-        prepend_target_on_message=False,
-    )
-    filtered = TelemetryFilter(
-        core_level="INFO" if level == "debug" else "WARN", other_level="ERROR"
-    )
-    Runtime.set_default(
-        Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=filtered, forwarding=core))),
-        error_if_already_set=False,
-    )

@@ -111,7 +111,7 @@ def _import_app(reference: str, root: Path, *, where: Path | None) -> Euryale:
         raise _import_failed(module_name, error, root) from error
     app = getattr(module, attribute, None)
     if not isinstance(app, Euryale):
-        found = "nothing" if app is None else f"a {type(app).__name__}"
+        found = "nothing" if app is None else f"of type {type(app).__name__}"
         raise AppNotFound(
             f"'{reference}' is {found}, not an application",
             where=place,

@@ -4,10 +4,12 @@ What is slow to import (Temporal's SDK, the application) is imported by the comm
 so that `--help` answers at once.
 """
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -53,18 +55,30 @@ def _options(
     """Stand before every command."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit.
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process.
+
+    The exit code is 0, 1 if the command failed, or 2 if it was called wrongly.
 
     Args:
         arguments: The command and its options; by default those of the process.
-
-    Raises:
-        SystemExit: Always: 0, 1 if the command failed, 2 if it was called wrongly.
     """
     try:
         cli(args=None if arguments is None else list(arguments), prog_name="euryale")
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough, as `head` does. Python would complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except SystemExit as done:
+        _leave(done.code if isinstance(done.code, int) else int(done.code is not None))
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without tearing the interpreter down.
+
+    The threads of Temporal's core may still answer a poll that was given up, and a process that
+    is being torn down crashes on that, with an exit code of its own.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 -- what libraries asked to be done at the end
+    for stream in (sys.stdout, sys.stderr):
+        # The reader of a pipe may have seen enough and gone, as `head` does.
+        with suppress(BrokenPipeError):
+            stream.flush()
+    os._exit(code)

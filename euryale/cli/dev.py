@@ -14,7 +14,7 @@ from euryale.cli.options import (
     NamespaceOption,
     OutputOption,
 )
-from euryale.cli.screen import FAILED, INTERRUPTED, reporting
+from euryale.cli.screen import FAILED, reporting
 
 if TYPE_CHECKING:
     from euryale.cli.dev_session import DevSession
@@ -54,7 +54,6 @@ def dev(
     """
     with reporting(output) as screen:
         from euryale.cli.dev_session import DevSession  # noqa: PLC0415 -- slow to import
-        from euryale.cli.run import leave  # noqa: PLC0415
         from euryale.logs import configure_logs  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
 
@@ -70,11 +69,8 @@ def dev(
         for job in jobs:
             job.validate_data(job.config.data)
         session = DevSession(screen, project, jobs, log_level=log_level)
-        try:
-            succeeded = asyncio.run(_dev(session, address, namespace, once=once))
-        except KeyboardInterrupt:
-            leave(INTERRUPTED)
-        leave(0 if succeeded else FAILED)
+        if not asyncio.run(_dev(session, address, namespace, once=once)):
+            raise typer.Exit(FAILED)
 
 
 async def _dev(

@@ -76,7 +76,15 @@ def next_firings(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The job's name.")],
     *,
     count: Annotated[
-        int, typer.Option("-n", "--count", min=1, max=_MOST_FIRINGS, help="How many firings.")
+        int,
+        typer.Option(
+            "-n",
+            "--count",
+            envvar="EURYALE_COUNT",
+            min=1,
+            max=_MOST_FIRINGS,
+            help="How many firings.",
+        ),
     ] = 5,
     app: AppOption = None,
     output: OutputOption = "text",

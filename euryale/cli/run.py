@@ -1,8 +1,6 @@
 """`euryale run`: starts a run of a job now, and follows it if asked to."""
 
 import asyncio
-import os
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -11,7 +9,7 @@ import typer
 from rich.text import Text
 
 from euryale.cli.options import AddressOption, AppOption, NamespaceOption, OutputOption
-from euryale.cli.screen import FAILED, INTERRUPTED, Screen, reporting
+from euryale.cli.screen import FAILED, Screen, reporting
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
@@ -68,7 +66,7 @@ def run(
         except KeyboardInterrupt:
             if started:
                 screen.note(f"the run goes on: {started[0]}")
-            leave(INTERRUPTED)
+            raise
         if not succeeded:
             raise typer.Exit(FAILED)
 
@@ -163,14 +161,3 @@ def run_link(ui: str, namespace: str, handle: "WorkflowHandle[Any, Any]") -> str
         f"{ui}/namespaces/{quote(namespace, safe='')}/workflows/{quote(handle.id, safe='')}"
         f"/{handle.first_execution_run_id}/history"
     )
-
-
-def leave(code: int) -> None:
-    """End the process at once, when a poll of Temporal's core may just have been cancelled.
-
-    The core can still answer such a poll while the interpreter is being torn down, and that
-    crashes the process. All is written and closed by now, so nothing is lost.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
