@@ -61,7 +61,8 @@ def class_activities(
     """The activities that the classes declare, each on an instance made for its own call.
 
     Raises:
-        ServiceInvalid: A class declares no activity.
+        ServiceInvalid: A class declares no activity, or its constructor names what no provider
+            provides.
     """
     found: list[Callable[..., Any]] = []
     for cls in classes:
@@ -76,6 +77,7 @@ def class_activities(
                 where=f"{cls.__module__}.{cls.__qualname__}",
                 mend="decorate its methods with @step or Temporal's @activity.defn",
             )
+        container.prepare(cls)
         found += [_declared_activity(container, cls, name) for name in names]
     return found
 

@@ -87,6 +87,10 @@ _RULES = (
         """
         socket socketserver select selectors smtplib ftplib imaplib poplib xmlrpc.client
         http.client urllib.request urllib3 requests aiohttp boto3 grpc
+        requests.get requests.post requests.put requests.patch requests.delete requests.head
+        requests.options requests.request requests.Session requests.session
+        aiohttp.ClientSession aiohttp.request urllib3.PoolManager urllib3.request
+        boto3.client boto3.resource boto3.Session
         httpx.get httpx.post httpx.put httpx.patch httpx.delete httpx.head httpx.options
         httpx.request httpx.stream httpx.Client httpx.AsyncClient
         asyncio.open_connection asyncio.start_server
@@ -98,6 +102,8 @@ _RULES = (
         _SERVICE,
         """
         sqlite3 aiosqlite psycopg psycopg2 asyncpg pymongo redis
+        sqlite3.connect aiosqlite.connect psycopg.connect psycopg.AsyncConnection
+        psycopg2.connect asyncpg.connect asyncpg.create_pool pymongo.MongoClient redis.Redis
         sqlalchemy.create_engine sqlalchemy.ext.asyncio.create_async_engine
         sqlalchemy.orm.Session sqlalchemy.ext.asyncio.AsyncSession
         """,
@@ -130,6 +136,13 @@ _RULES = (
 # What is safe below a name that is not.
 _SAFE = ("psycopg.sql", "random.Random", "secrets.compare_digest")
 
+# Their calls are refused in a run too. (SQLAlchemy's and the standard library's lie deeper, or are
+# known to Temporal's sandbox already.)
+_LIBRARIES = (
+    *("aiohttp", "aiosqlite", "asyncpg", "boto3", "httpx", "psycopg", "psycopg2", "pymongo"),
+    *("redis", "requests", "sqlite3", "urllib3"),
+)
+
 _TABLE: dict[str, Rule | None] = {
     **{name: rule for rule in _RULES for name in rule.names.split()},
     **dict.fromkeys(_SAFE),
@@ -148,6 +161,27 @@ def durable_way(qualified_name: str) -> str:
     """
     rule = rule_of(qualified_name.removesuffix(".__call__").replace("__builtins__", "builtins"))
     return _SERVICE if rule is None else rule.way
+
+
+def outward_calls() -> dict[str, frozenset[str]]:
+    """The functions and classes, by module, by which libraries reach the network or a database.
+
+    Temporal's own sandbox knows the standard library alone. Only calls are listed, since a job
+    file may well name a library's exceptions.
+
+    Example:
+        >>> sorted(outward_calls()["psycopg"])
+        ['AsyncConnection', 'connect']
+    """
+    found: dict[str, set[str]] = {}
+    for rule in _RULES:
+        if rule.at_import:
+            continue
+        for name in rule.names.split():
+            module, _, member = name.rpartition(".")
+            if module in _LIBRARIES:
+                found.setdefault(module, set()).add(member)
+    return {module: frozenset(members) for module, members in found.items()}
 
 
 def rule_of(qualified: str | None) -> Rule | None:

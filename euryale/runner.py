@@ -6,18 +6,23 @@ files and workflow modules are isolated and checked. And a handler that blocks i
 again fails its run, where Temporal alone would repeat the workflow task for ever.
 """
 
-import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import (
+    SandboxedWorkflowRunner,
+    SandboxMatcher,
+    SandboxRestrictions,
+)
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from euryale.durable_ways import outward_calls
 from euryale.errors import HandlerBlocked
 from euryale.job_workflow import BLOCKED_FUNCTION, REGISTRY_FUNCTION, JobWorkflow
 from euryale.registry import Registry
@@ -37,10 +42,15 @@ class JobWorkflowRunner(WorkflowRunner):
         self._ours = frozenset((JobWorkflow, *workflows))
         isolated = {workflow.__module__ for workflow in workflows}
         isolated |= modules_below({job.source.path for job in registry.jobs.values()})
+        restrictions = replace(
+            SandboxRestrictions.default,
+            invalid_module_members=SandboxRestrictions.invalid_module_members_default
+            | outward_matcher(),
+        )
         self._sandbox = SandboxedWorkflowRunner(
             # A run imports its job's module when it begins, so a warning about a late import would
             # come with every run.
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(
+            restrictions=restrictions.with_passthrough_modules(
                 *passed_through(isolated)
             ).with_import_notification_policy(SandboxImportNotificationPolicy.SILENT)
         )
@@ -64,7 +74,7 @@ class JobWorkflowRunner(WorkflowRunner):
             REGISTRY_FUNCTION: lambda: self._registry,
             BLOCKED_FUNCTION: functools.partial(self._note_block, det.info.run_id),
         }
-        det = dataclasses.replace(det, extern_functions=functions)
+        det = replace(det, extern_functions=functions)
         return _GuardedInstance(self._sandbox.create_instance(det), det, self._blocked)
 
     def _runner_of(self, workflow: type) -> WorkflowRunner:
@@ -129,6 +139,16 @@ class _GuardedInstance(WorkflowInstance):
     def get_info(self) -> Any:
         """See the base class."""
         return self._instance.get_info()
+
+
+def outward_matcher() -> SandboxMatcher:
+    """What the sandbox refuses beyond Temporal's own list: libraries that reach outside."""
+    return SandboxMatcher(
+        children={
+            module: SandboxMatcher(use=set(names), only_runtime=True)
+            for module, names in outward_calls().items()
+        }
+    )
 
 
 def modules_below(folders: Iterable[Path]) -> set[str]:

@@ -74,6 +74,7 @@ async def test_asking_the_process_to_exit_fails_the_run(sample: Sample) -> None:
         ("rolls_dice", "random.random", "container.random()"),
         ("makes_a_uuid", "uuid.uuid4", "container.uuid4()"),
         ("opens_a_file", "open", "service"),
+        ("opens_a_database", "sqlite3.connect", "service"),
         ("sleeps", "time.sleep", "asyncio.sleep"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sqlite3
 import time
 import uuid
 from datetime import datetime, timedelta
@@ -69,6 +70,11 @@ async def makes_a_uuid(container: Container) -> None:
 @case
 async def opens_a_file(container: Container) -> None:
     open("/etc/hostname")  # noqa: ASYNC230, PTH123, SIM115
+
+
+@case
+async def opens_a_database(container: Container) -> None:
+    sqlite3.connect(":memory:")
 
 
 @case
