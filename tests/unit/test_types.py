@@ -1,0 +1,58 @@
+"""What a type checker sees of handlers and sagas.
+
+`make check` is what proves these: an `assert_type` that doesn't hold is an error there, and so is
+an ignored error that isn't one.
+"""
+
+from typing import Any, assert_type
+
+from temporalio import activity
+
+from euryale import Container, DurableLogger, Saga, StepResponse, step
+
+
+class Greeter:
+    async def greet(self, name: str) -> str:
+        return f"hello {name}"
+
+
+class Lamps:
+    @activity.defn
+    async def off(self, lamp_id: str) -> None: ...
+
+    @step("lamp.on", compensation=off)
+    async def on(self, volts: int) -> StepResponse[bool, str]:
+        return StepResponse(output=True, undo="lamp")
+
+
+async def a_service_is_typed_by_its_class(container: Container) -> None:
+    greeter = assert_type(container.resolve(Greeter), Greeter)
+    assert_type(await greeter.greet("Ada"), str)
+    await greeter.greet(3)  # type: ignore[arg-type]
+    await greeter.gret("Ada")  # type: ignore[attr-defined]
+
+
+async def a_name_is_typed_only_for_the_logger(container: Container) -> None:
+    assert_type(container.resolve("logger"), DurableLogger)
+    assert_type(container.resolve("greeter"), Any)
+
+
+async def a_step_is_typed_end_to_end(saga: Saga) -> None:
+    assert_type(await saga.step(Lamps.on, 230), bool)
+    await saga.step(Lamps.on, "230")  # type: ignore[arg-type]
+    await saga.step(Lamps.off, "lamp")  # type: ignore[arg-type]
+
+
+def a_compensation_must_take_what_the_step_leaves() -> None:
+    class Doors:
+        @activity.defn
+        async def close(self, door: int) -> None: ...
+
+        @step("door.open", compensation=close)  # type: ignore[arg-type]
+        async def open(self, door: str) -> StepResponse[bool, str]:
+            return StepResponse(output=True, undo=door)
+
+
+def test_the_checks_above_are_checked() -> None:
+    checked = [name for name in globals() if name.startswith("a_")]
+    assert len(checked) == 4
