@@ -1,0 +1,116 @@
+"""Records the histories anew, on the real server: `python -m tests.replay.record`.
+
+To be done when a change of the code is meant to be incompatible with the runs under way; the old
+histories are what tells that it is.
+"""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from euryale import EuryalePlugin
+from euryale.run import start_run
+from euryale.server import DevServer
+from euryale.server_address import free_port, join_address
+from euryale.worker import make_worker
+from tests.replay.histories import FOLDER, plugin_of, write
+from worker.seed import seed
+from worker.settings import Settings
+from worker.store import Store, upgrade
+
+HOST = "127.0.0.1"
+FIRST_PORT = 18233
+
+# Long enough to tell something, and short enough to keep.
+_SHRINK = (
+    """
+    UPDATE product SET status = 'published'
+    WHERE id NOT IN (SELECT id FROM product WHERE status = 'draft' LIMIT 20)
+    """,
+    """
+    UPDATE cart SET deleted_at = updated_at
+    WHERE id NOT IN (SELECT id FROM cart ORDER BY updated_at LIMIT 5)
+    """,
+)
+
+
+async def fill_shop() -> None:
+    """A shop with twenty drafts and five expired carts."""
+    await upgrade(Settings().url)
+    store = Store(Settings().url)
+    try:
+        await seed(store)
+        async with store.begin() as session:
+            for statement in _SHRINK:
+                await session.execute(text(statement))
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def served(client: Client, application: str) -> AsyncIterator[EuryalePlugin]:
+    plugin = plugin_of(application)
+    async with make_worker(client, plugin):
+        yield plugin
+
+
+async def ended(handle: WorkflowHandle[Any, Any], file: str) -> WorkflowHandle[Any, Any]:
+    """Wait for the end of a run, good or bad, and keep its history."""
+    with contextlib.suppress(WorkflowFailureError):
+        await handle.result()
+    write(FOLDER / f"{file}.json", await handle.fetch_history())
+    return handle
+
+
+async def job(
+    client: Client, plugin: EuryalePlugin, name: str, data: Mapping[str, Any] | None, file: str
+) -> WorkflowHandle[Any, Any]:
+    run = await start_run(client, plugin.app, plugin.registry.job(name), data)
+    return await ended(run, f"{plugin.app.name}/{file}")
+
+
+async def record_shop(client: Client) -> None:
+    await fill_shop()
+    async with served(client, "shop") as plugin:
+        await job(client, plugin, "publish-once-a-day", None, "publish-once-a-day")
+        run = await job(client, plugin, "cleanup-expired-carts", None, "cleanup-expired-carts")
+        child = client.get_workflow_handle(f"{run.id}/delete-carts")
+        await ended(child, "shop/delete-carts")
+
+
+async def record_sample(client: Client) -> None:
+    async with served(client, "sample") as plugin:
+        # A run that is ended by its timeout, while its child waits and is then taken back.
+        run = await job(client, plugin, "impatient", None, "timed-out")
+        child = client.get_workflow_handle(f"{run.id}/take-items")
+        await ended(child, "sample/timed-out-child")
+        # A saga that is taken back because a step failed, and a compensation with it.
+        takes = {"case": "takes", "with": {"item_ids": ["a", "stuck", "broken"]}}
+        run = await job(client, plugin, "cases", takes, "compensated")
+        child = client.get_workflow_handle(f"{run.id}/take-items")
+        await ended(child, "sample/compensated-child")
+        # More calls at once than a run has under way.
+        at_once = {"case": "at_once", "with": {"count": 70}}
+        await job(client, plugin, "cases", at_once, "at-once")
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="euryale-recording-") as folder:
+        os.environ["DATABASE_URL"] = f"sqlite:///{folder}/shop.db"
+        address = join_address(HOST, free_port(HOST, FIRST_PORT))
+        async with DevServer.start(address, state_dir=Path(folder) / "temporal") as server:
+            client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+            await record_shop(client)
+            await record_sample(client)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
