@@ -180,7 +180,7 @@ class DevSession:
             self.screen.event("job_left_out", _refusal("left out", event))
         elif "error" in event:
             self.screen.event("worker_error", _refusal("error", event["error"]))
-        elif not (action == "schedule_applied" and event["event"] == "schedule unchanged"):
+        elif not (action == "schedule_applied" and event.get("outcome") == "unchanged"):
             self.screen.log_line(render(event, colors=self.screen.console.is_terminal))
 
 

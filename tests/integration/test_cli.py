@@ -150,7 +150,7 @@ def euryale(
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stdout + done.stderr
+    assert not re.search(r"^Traceback", done.stdout + done.stderr, re.MULTILINE)
     return done
 
 
@@ -205,7 +205,9 @@ def running(root: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def until(process: "subprocess.Popen[str]", text: str) -> str:
@@ -359,6 +361,21 @@ def test_run_without_a_worker_starts_the_run_and_says_that_nobody_serves_it(
     done = called(root, "run", "greet", "--address", temporal_address)
     assert "started lonely/greet/" in done.stdout
     assert "no worker" in done.stderr
+
+
+def test_ctrl_c_while_waiting_leaves_the_run_going_and_says_so(
+    tmp_path: Path, temporal_address: str
+) -> None:
+    root = make_project(tmp_path, greet=GREET)
+    app = root / "hello" / "app.py"
+    app.write_text(app.read_text().replace('name="hello"', 'name="deserted"'))
+    with running(root, "run", "greet", "--wait", "--address", temporal_address) as process:
+        run = until(process, "started ").split()[1]
+        until(process, "no worker")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert output == f"the run goes on: {run}\n"
 
 
 @pytest.mark.usefixtures("worker")
