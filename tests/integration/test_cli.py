@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -200,9 +201,13 @@ def running(root: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         stdin=subprocess.DEVNULL,
         text=True,
     )
+    # A process that hangs must not hang the tests that wait for its lines.
+    limit = threading.Timer(120, process.kill)
+    limit.start()
     try:
         yield process
     finally:
+        limit.cancel()
         if process.poll() is None:
             process.kill()
         process.wait()
