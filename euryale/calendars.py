@@ -53,7 +53,7 @@ def compile_calendars(
         >>> [calendar.day_of_month[0].end for calendar in compiled.calendars]
         [1, 31]
     """
-    _refuse_transitions(zone, since or datetime.now(UTC), where)
+    refuse_transitions(zone, since=since, where=where)
     days_of_month, days_of_week = expression.days_of_month, expression.days_of_week
     if expression.either_day:
         days = [(days_of_month, DAY_OF_WEEK.every), (DAY_OF_MONTH.every, days_of_week)]
@@ -73,9 +73,15 @@ def compile_calendars(
     return CompiledSchedule(calendars=calendars, time_zone_name=zone)
 
 
-def _refuse_transitions(zone: str, since: datetime, where: str) -> None:
+def refuse_transitions(zone: str, *, since: datetime | None = None, where: str = "") -> None:
+    """Refuse a zone whose clocks will be changed; see `compile_calendars`.
+
+    Raises:
+        ScheduleInvalid: No zone bears the name, or its clocks will be changed.
+    """
     # Asked by the day, so that the walk through the years is done once for all jobs of a zone.
-    day = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    moment = (since or datetime.now(UTC)).astimezone(UTC)
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     transition = next_transition(time_zone(zone, where=where), day)
     if transition is not None:
         raise ScheduleInvalid(

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from euryale.calendars import refuse_transitions
 from euryale.config import Retry, ScheduledJobConfig
 from euryale.cron import CronExpression
 from euryale.errors import (
@@ -36,7 +37,6 @@ from euryale.job import (
     read_config,
     validation_problems,
 )
-from euryale.zones import time_zone
 
 _CONFIG_MODELS = {ScheduledJobConfig.__name__, Retry.__name__}
 _CONFIG_EXAMPLE = 'write `config = ScheduledJobConfig(name="...", schedule="0 0 * * *")`'
@@ -214,7 +214,7 @@ def _config_of(
         return None, (ConfigInvalid(str(error), where=where, mend=_CONFIG_EXAMPLE),)
     checks: dict[str, Callable[..., Any]] = {
         "schedule": CronExpression.parse,
-        "time_zone": time_zone,
+        "time_zone": refuse_transitions,
     }
     errors = []
     for name, check in checks.items():

@@ -121,7 +121,6 @@ def check(*, app: AppOption = None, output: OutputOption = "text") -> None:
     """Import and validate every job file, without a server; fail if anything is wrong."""
     with reporting(output) as screen:
         from euryale.durability import check_durability  # noqa: PLC0415 -- slow to import
-        from euryale.errors import ScheduleInvalid  # noqa: PLC0415
         from euryale.plugin import EuryalePlugin  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
 
@@ -130,15 +129,11 @@ def check(*, app: AppOption = None, output: OutputOption = "text") -> None:
         EuryalePlugin(project.app, root=project.root)
         problems: list[EuryaleError] = list(project.registry.errors)
         good = []
-        for wanted in project.app.schedules(project.registry):
-            found: list[EuryaleError] = list(check_durability(wanted.job))
-            try:
-                wanted.schedule()
-            except ScheduleInvalid as error:
-                found.append(error)
+        for job in project.registry.jobs.values():
+            found = check_durability(job)
             problems.extend(found)
             if not found:
-                good.append(wanted.job)
+                good.append(job)
         jobs = "job" if len(good) == 1 else "jobs"
         summary = f"{len(good)} {jobs} ok, " + (
             f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'}"

@@ -266,6 +266,19 @@ def test_an_unknown_time_zone_is_told_beside_an_invalid_schedule(root: Path, wri
     assert [error.where for error in discovery.errors] == ["jobs/a.py:1", "jobs/a.py:2"]
 
 
+def test_a_zone_whose_clocks_change_is_refused_with_its_line(root: Path, write: Write) -> None:
+    write(
+        "jobs/a.py",
+        "config = {'name': 'a', 'schedule': '0 9 * * *',\n          'time_zone': 'Europe/Berlin'}\n"
+        "async def handler(): ...\n",
+    )
+    discovery = discover([JobSource(root / "jobs")], root=root)
+    assert discovery.jobs == ()
+    (error,) = discovery.errors
+    assert error.where == "jobs/a.py:2"
+    assert "Europe/Berlin" in error.what
+
+
 def test_two_jobs_of_one_name_in_one_source_are_both_refused(root: Path, write: Write) -> None:
     write("jobs/a.py", job("same"))
     write("jobs/b.py", job("other"))
