@@ -15,7 +15,7 @@ from structlog.typing import EventDict, Processor
 Level = Literal["debug", "info", "warning", "error"]
 Write = Callable[[str], None]
 
-_CHATTY = ("asyncio", "watchfiles", "aiosqlite", "sqlalchemy", "httpx", "httpcore")
+_CHATTY = ("alembic", "asyncio", "watchfiles", "aiosqlite", "sqlalchemy", "httpx", "httpcore")
 """Libraries whose own debug lines would bury the application's."""
 
 
