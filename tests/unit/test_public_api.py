@@ -1,0 +1,38 @@
+import euryale
+
+PUBLIC = [
+    "CallFailed",
+    "Container",
+    "DurableLogger",
+    "Euryale",
+    "EuryaleError",
+    "EuryalePlugin",
+    "JobSource",
+    "Provider",
+    "Retry",
+    "Saga",
+    "ScheduledJobConfig",
+    "StepResponse",
+    "idempotency_key",
+    "instance",
+    "mutation",
+    "per_activity",
+    "read",
+    "singleton",
+    "step",
+]
+
+
+def test_the_public_names_are_these_and_no_others() -> None:
+    assert euryale.__all__ == PUBLIC
+
+
+def test_the_public_names_are_sorted() -> None:
+    assert euryale.__all__ == sorted(euryale.__all__)
+
+
+def test_every_public_name_can_be_imported_and_says_what_it_is() -> None:
+    for name in euryale.__all__:
+        documented = getattr(euryale, name).__doc__
+        assert documented, f"{name} has no docstring"
+        assert documented.strip()
