@@ -4,10 +4,8 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,26 +19,6 @@ STEPS = "\n".join(
     for block in blocks_of(ROOT / "docs" / "tutorial.md")
     if block.language == "sh" and block.how != "not run"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@pytest.fixture
-def temporal_address(tmp_path: Path) -> Iterator[str]:
-    """The server of the tutorial's fifth step, on a free port and without its Web UI."""
-    address = f"127.0.0.1:{free_port()}"
-    command = [str(BIN / "temporal"), "server", "start-dev", "--headless", "--log-level", "never"]
-    command += ["--db-filename", str(tmp_path / "temporal.db"), "--port", address.split(":")[1]]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.mark.chaos
