@@ -67,7 +67,7 @@ async def test_waiting_sees_a_server_that_starts_later(tmp_path: Path) -> None:
         waiting = asyncio.create_task(connect(address=address, wait=timedelta(seconds=30)))
         async with contextlib.AsyncExitStack() as stack:
             async with asyncio.timeout(10):
-                while not logs:  # noqa: ASYNC110 -- the first failed attempt shows only in the log
+                while not logs:
                     await asyncio.sleep(0.01)
             await stack.enter_async_context(DevServer.start(address, state_dir=tmp_path))
             client = await waiting

@@ -70,7 +70,7 @@ def lives(pid: int | None) -> bool:
 
 async def gone(pid: int) -> None:
     async with asyncio.timeout(10):
-        while lives(pid):  # noqa: ASYNC110 -- another process's end can only be looked for
+        while lives(pid):
             await asyncio.sleep(0.02)
 
 
