@@ -10,6 +10,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from euryale.build import build_id
 from euryale.plugin import EuryalePlugin
 
 log = structlog.get_logger("euryale.worker")
@@ -29,6 +30,7 @@ def make_worker(client: Client, plugin: EuryalePlugin, *, grace: timedelta = GRA
         client,
         task_queue=plugin.app.queue,
         plugins=[plugin],
+        build_id=build_id(plugin.registry, [*plugin.app.workflows, *plugin.app.activities]),
         graceful_shutdown_timeout=grace,
         max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
     )
