@@ -30,12 +30,19 @@ class Run:
     def __init__(self, client: Client, handle: WorkflowHandle[Any, Any]) -> None:
         self._client = client
         self.handle = handle
-        self.progress = Progress()
+        self._progress = Progress()
         self._following = asyncio.ensure_future(self._follow())
 
     async def _follow(self) -> None:
         async for progress in follow(self._client, self.handle):
-            self.progress = progress
+            self._progress = progress
+
+    @property
+    def progress(self) -> Progress:
+        """What is known of the run by now; raises what following it failed with."""
+        if self._following.done():
+            self._following.result()
+        return self._progress
 
     def finished(self, call: str) -> int:
         """How many calls of that name have finished, as far as is known."""

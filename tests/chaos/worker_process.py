@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 """The repository's root: a worker finds its job files from there."""
 
-PATIENCE = 90.0
+PATIENCE = 120.0
 """Seconds after which what is waited for will never come, on a busy machine too."""
 
 
