@@ -63,7 +63,7 @@ def held_up(server: DevServer) -> Iterator[None]:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_expired_carts_are_deleted_once_however_often_the_worker_is_killed(
     server: DevServer, open_shop: OpenShop
 ) -> None:

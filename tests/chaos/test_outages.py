@@ -41,7 +41,7 @@ async def in_an_update(run: Run, *, attempt: int = 1) -> bool:
     return call is not None and call.attempt >= attempt
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_a_worker_told_to_stop_finishes_its_call_and_leaves_the_run_to_the_next(
     open_shop: OpenShop,
 ) -> None:
@@ -63,7 +63,7 @@ async def test_a_worker_told_to_stop_finishes_its_call_and_leaves_the_run_to_the
     assert shop.file.updates("product") == attempts
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_a_run_heals_when_its_database_was_locked_for_a_while(open_shop: OpenShop) -> None:
     shop = await open_shop("shop")
     run = await run_in_the_middle(shop)
@@ -78,7 +78,7 @@ async def test_a_run_heals_when_its_database_was_locked_for_a_while(open_shop: O
     assert shop.worker.lives
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_a_worker_stays_and_its_run_goes_on_when_the_server_was_away_for_a_while(
     server: DevServer, open_shop: OpenShop
 ) -> None:
@@ -101,7 +101,7 @@ async def test_a_worker_stays_and_its_run_goes_on_when_the_server_was_away_for_a
     assert shop.file.repeats("product") <= 1
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 async def test_a_worker_that_starts_before_its_server_waits_for_it_and_serves(
     address: str, seeded: Path, tmp_path: Path
 ) -> None:

@@ -100,7 +100,7 @@ async def kill_server_once(server: DevServer, shops: list[Shop]) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(480)
 async def test_no_finished_update_is_repeated_when_workers_and_the_server_are_killed(
     server: DevServer, open_shop: OpenShop, capfd: pytest.CaptureFixture[str]
 ) -> None:
