@@ -1,5 +1,6 @@
 """Factories: one way to call any kind of them, and to finish what a generator began."""
 
+import asyncio
 import inspect
 import re
 import traceback
@@ -54,12 +55,13 @@ def invoker(factory: Callable[..., Any], label: str) -> Callable[[dict[str, Any]
 
 
 class Cleanup:
-    """What a generator yielded, with the way to finish it; entered and left by svcs.
+    """What a generator yielded, with the way to finish it.
 
-    Leaving is safe to repeat, and an error while leaving is logged and stops nobody else's.
+    A singleton's is entered and left by svcs: leaving is safe to repeat, and an error while
+    leaving is logged and stops nobody else's. An activity's is finished by `finish_all`.
     """
 
-    __slots__ = ("_label", "_left", "_made", "_manager")
+    __slots__ = ("_label", "_left", "_manager", "made")
 
     def __init__(
         self,
@@ -68,29 +70,67 @@ class Cleanup:
         manager: AbstractAsyncContextManager[Any] | AbstractContextManager[Any],
     ) -> None:
         self._label = label
-        self._made = made
+        self.made = made
         self._manager = manager
         self._left = False
 
+    async def finish(self, error: BaseException | None) -> None:
+        """Go on after the `yield`, where the error is raised if there is one."""
+        self._left = True
+        given = (None, None, None) if error is None else (type(error), error, error.__traceback__)
+        if isinstance(self._manager, AbstractAsyncContextManager):
+            await self._manager.__aexit__(*given)
+        else:
+            self._manager.__exit__(*given)
+
+    def warn(self, problem: BaseException) -> None:
+        """Log an error of the cleanup that nobody else is told."""
+        _log.warning(
+            "cleanup failed",
+            action="service-cleanup-failed",
+            service=self._label,
+            error=describe(problem),
+        )
+
     async def __aenter__(self) -> object:
-        return self._made
+        return self.made
 
     async def __aexit__(self, *error: object) -> None:
         if self._left:
             return
-        self._left = True
         try:
-            if isinstance(self._manager, AbstractAsyncContextManager):
-                await self._manager.__aexit__(None, None, None)
-            else:
-                self._manager.__exit__(None, None, None)
+            await self.finish(None)
         except Exception as problem:  # noqa: BLE001 -- the others still want closing
-            _log.warning(
-                "cleanup failed",
-                action="service-cleanup-failed",
-                service=self._label,
-                error=describe(problem),
-            )
+            self.warn(problem)
+
+
+async def finish_all(cleanups: list[Cleanup], error: BaseException | None) -> None:
+    """Finish what one activity's generators began, the last one first.
+
+    Each sees the activity's error raised at its `yield`, also where one before it swallowed it:
+    an activity that failed commits nothing. Without one, the first cleanup that raises is the
+    activity's error, and those that are left see that. A cancellation interrupts one cleanup, not
+    the rest.
+
+    Args:
+        cleanups: Emptied by this.
+        error: What the activity raised; None if it went well.
+
+    Raises:
+        BaseException: What a cleanup raised, where the activity itself raised nothing.
+    """
+    failure = error
+    while cleanups:
+        cleanup = cleanups.pop()
+        try:
+            await cleanup.finish(failure)
+        except BaseException as problem:  # noqa: BLE001 -- the others still want closing
+            if failure is None or isinstance(problem, asyncio.CancelledError):
+                failure = problem
+            else:
+                cleanup.warn(problem)
+    if failure is not None and failure is not error:
+        raise failure
 
 
 def describe(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar, overload
 import svcs
 
 from euryale.errors import EuryaleError, ServiceInvalid, ServiceUnavailable, ServiceUnknown
-from euryale.factory import describe, invoker, yields
+from euryale.factory import Cleanup, describe, finish_all, invoker, yields
 from euryale.provider import Provider, needs_of, per_activity, place_of, type_name
 from euryale.wiring import Arguments, arguments_of, by_type, nearest, wire
 
@@ -89,14 +89,15 @@ class ServiceContainer:
         singletons = svcs.Registry()
         for provided, provider in self._providers.items():
             recipe = self._recipe(provider, arguments[provided])
-            # A service that happens to be a context manager is left to whoever uses it; only a
-            # generator's `Cleanup` is for svcs to enter.
-            enter = yields(provider.factory)
+            # A service that happens to be a context manager is left to whoever uses it. svcs enters
+            # only a singleton's `Cleanup`: it keeps errors to itself, and a cleanup of an activity
+            # that fails, such as a commit, has to fail the activity.
             if provider.lifetime == "singleton":
+                enter = yields(provider.factory)
                 singletons.register_factory(provided, recipe, enter=enter)
                 self._scope_registry.register_factory(provided, self._borrow(provided), enter=False)
             else:
-                self._scope_registry.register_factory(provided, recipe, enter=enter)
+                self._scope_registry.register_factory(provided, recipe, enter=False)
         self._made = svcs.Container(singletons)
         self._making: dict[Any, asyncio.Task[Any]] = {}
         self._prepared: dict[Callable[..., Any], Arguments] = {}
@@ -192,12 +193,12 @@ class ServiceContainer:
         invoke = invoker(provider.factory, self._labels[provider.provides])
         is_singleton = provider.lifetime == "singleton"
 
-        # svcs hands the container to a parameter of this name, and enters a `Cleanup`.
+        # svcs hands the container to a parameter of this name.
         async def recipe(svcs_container: svcs.Container) -> Any:
             get = self._singleton if is_singleton else svcs_container.aget
             filled = {name: await get(wanted) for name, wanted in arguments}
             try:
-                return await invoke(filled)
+                made = await invoke(filled)
             except EuryaleError:
                 raise
             except Exception as error:
@@ -205,6 +206,10 @@ class ServiceContainer:
                     f"{self._labels[provider.provides]!r} could not be made: {describe(error)}",
                     where=place_of(provider.factory),
                 ) from error
+            if is_singleton or not isinstance(made, Cleanup):
+                return made
+            svcs_container.get(_Cleanups).append(made)
+            return made.made
 
         return recipe
 
@@ -233,14 +238,26 @@ class ServiceContainer:
             done.exception()  # nobody may be waiting any more
 
 
-class ActivityScope:
-    """The services of one activity, made when they are asked for and closed at its end."""
+class _Cleanups(list[Cleanup]):
+    """What is to be finished at the end of one activity, in the order in which it was made."""
 
-    __slots__ = ("_closed", "_container", "_lock", "_made")
+
+class ActivityScope:
+    """The services of one activity, made when they are asked for and closed at its end.
+
+    A generator that provides something sees the activity's error raised at its `yield`, as with
+    `contextlib.asynccontextmanager`, so that `async with store.begin() as session: yield session`
+    commits what went well and nothing else. It can't hide the error from the activity; one of its
+    own, where there was none, fails the activity.
+    """
+
+    __slots__ = ("_cleanups", "_closed", "_container", "_lock", "_made")
 
     def __init__(self, container: ServiceContainer) -> None:
         self._container = container
         self._made = svcs.Container(container._scope_registry)  # noqa: SLF001 -- two halves of one thing
+        self._cleanups = _Cleanups()
+        self._made.register_local_value(_Cleanups, self._cleanups)
         self._lock = asyncio.Lock()
         self._closed = False
 
@@ -254,7 +271,10 @@ class ActivityScope:
         exc_tb: TracebackType | None,
     ) -> None:
         self._closed = True
-        await _close(self._made)
+        try:
+            await finish_all(self._cleanups, exc_val)
+        finally:
+            await _close(self._made)
 
     @overload
     async def get(self, wanted: type[T], /) -> T: ...

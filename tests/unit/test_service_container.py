@@ -435,13 +435,17 @@ async def test_a_cancelled_activity_still_closes_everything() -> None:
     closing = asyncio.Event()
 
     async def open_store() -> AsyncIterator[Store]:
-        yield Store()
-        closed.append("store")
+        try:
+            yield Store()
+        finally:
+            closed.append("store")
 
     async def open_clock(store: Store) -> AsyncIterator[Clock]:
-        yield Clock()
-        closing.set()
-        await asyncio.Event().wait()  # hangs until it is cancelled, too
+        try:
+            yield Clock()
+        finally:
+            closing.set()
+            await asyncio.Event().wait()  # hangs until it is cancelled, too
 
     services = ServiceContainer({}, [per_activity(open_store), per_activity(open_clock)])
 
@@ -460,6 +464,85 @@ async def test_a_cancelled_activity_still_closes_everything() -> None:
         with pytest.raises(asyncio.CancelledError):
             await running
     assert closed == ["store"]
+
+
+class Begun:
+    """A transaction as a store makes it, which tells how it ended."""
+
+    def __init__(self, name: str, ended: list[str], problem: Exception | None = None) -> None:
+        self.name = name
+        self.ended = ended
+        self.problem = problem
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, exc_type: object, error: object, traceback: object) -> None:
+        if self.problem is not None:
+            raise self.problem
+        self.ended.append(f"{self.name}: {'committed' if error is None else error!r}")
+
+
+async def failing_activity(
+    services: ServiceContainer, wanted: type[object], problem: Exception
+) -> None:
+    async with services.activity_scope() as scope:
+        await scope.get(wanted)
+        raise problem
+
+
+@pytest.mark.parametrize("hides", [False, True])
+async def test_an_activity_that_fails_commits_nothing_whatever_another_cleanup_hides(
+    hides: bool,
+) -> None:
+    ended: list[str] = []
+
+    async def begin() -> AsyncIterator[Store]:
+        async with Begun("store", ended):
+            yield Store()
+
+    def open_clock(store: Store) -> Iterator[Clock]:
+        try:
+            yield Clock()
+        except OSError as error:
+            ended.append(f"clock: {error!r}")
+            if not hides:
+                raise
+
+    async with ServiceContainer({}, [per_activity(begin), per_activity(open_clock)]) as services:
+        with pytest.raises(OSError, match="half done"):
+            await failing_activity(services, Clock, OSError("half done"))
+    assert ended == ["clock: OSError('half done')", "store: OSError('half done')"]
+
+
+async def test_a_commit_that_fails_fails_the_activity_and_what_began_before_it() -> None:
+    ended: list[str] = []
+
+    async def begin() -> AsyncIterator[Store]:
+        async with Begun("store", ended):
+            yield Store()
+
+    async def open_clock(store: Store) -> AsyncIterator[Clock]:
+        async with Begun("clock", ended, problem=OSError("no commit")):
+            yield Clock()
+
+    async with ServiceContainer({}, [per_activity(begin), per_activity(open_clock)]) as services:
+        with pytest.raises(OSError, match="no commit"):
+            async with services.activity_scope() as scope:
+                await scope.get(Clock)
+    assert ended == ["store: OSError('no commit')"]
+
+
+async def test_a_rollback_that_fails_is_logged_and_the_activity_keeps_its_own_error() -> None:
+    async def begin() -> AsyncIterator[Store]:
+        async with Begun("store", [], problem=OSError("connection lost")):
+            yield Store()
+
+    async with ServiceContainer({}, [per_activity(begin)]) as services:
+        with capture_logs() as logs, pytest.raises(ValueError, match="no such product"):
+            await failing_activity(services, Store, ValueError("no such product"))
+    (line,) = logs
+    assert "OSError: connection lost" in line["error"]
 
 
 async def test_a_service_that_is_a_context_manager_is_left_to_whoever_uses_it() -> None:
