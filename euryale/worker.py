@@ -44,14 +44,19 @@ async def serve(worker: Worker, stop: asyncio.Event) -> None:
     """
     running = asyncio.ensure_future(worker.run())
     stopping = asyncio.ensure_future(stop.wait())
+    shutdown: asyncio.Future[None] | None = None
     try:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
             log.info("draining", action="worker_draining")
-            await worker.shutdown()
+            # A worker that fails before it has begun never tells that it was shut down.
+            shutdown = asyncio.ensure_future(worker.shutdown())
+            await asyncio.wait({running, shutdown}, return_when=asyncio.FIRST_COMPLETED)
         await running
     finally:
         stopping.cancel()
+        if shutdown is not None:
+            shutdown.cancel()
         if not running.done():
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
