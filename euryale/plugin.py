@@ -1,6 +1,8 @@
 """Euryale as a Temporal plugin: one line adds scheduled jobs to anybody's worker."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -26,8 +28,9 @@ class EuryalePlugin(SimplePlugin):
 
     Give it to `Client.connect(plugins=[…])`, which makes the client's payloads pydantic's and
     reaches every worker made from that client; or to a single `Worker(plugins=[…])` or
-    `Replayer(plugins=[…])`. While the worker runs, the service container is open; the schedules
-    are applied when it starts.
+    `Replayer(plugins=[…])`. While a worker runs, the service container is open; the schedules
+    are applied when it starts. Workers that run beside each other share the container, and the
+    schedules start their runs on the task queue of the first one.
 
     Example:
         Scheduled jobs for a worker of your own::
@@ -61,6 +64,9 @@ class EuryalePlugin(SimplePlugin):
         self.container = ServiceContainer(app.services, app.providers)
         self._apply_schedules = apply_schedules
         self._on_applied = on_applied
+        self._lock = asyncio.Lock()
+        self._workers = 0
+        self._task_queue = ""
         super().__init__(
             "euryale",
             data_converter=_pydantic_unless_chosen,
@@ -80,15 +86,44 @@ class EuryalePlugin(SimplePlugin):
         """Open the services, apply the schedules, and let the worker run."""
         for error in self.registry.errors:
             log.error("job file left out", action="job_left_out", **error.as_dict())
-        async with self.container:
+        async with self._serving(worker):
             if self._apply_schedules:
-                schedules = self.app.schedules(self.registry, worker.task_queue)
-                applied = await apply(worker.client, schedules)
-                for one in applied:
-                    log.info("schedule applied", action="schedule_applied", **asdict(one))
-                if self._on_applied is not None:
-                    await self._on_applied(applied)
+                await self._apply(worker)
             await next(worker)
+
+    @asynccontextmanager
+    async def _serving(self, worker: Worker) -> AsyncIterator[None]:
+        """Count the workers that run: all of them share one service container."""
+        async with self._lock:
+            if not self._workers:
+                # Schedules start their runs on one task queue: that of the first worker.
+                self._task_queue = worker.task_queue
+                await self.container.__aenter__()
+            self._workers += 1
+        try:
+            yield
+        finally:
+            async with self._lock:
+                self._workers -= 1
+                if not self._workers:
+                    await self.container.__aexit__(None, None, None)
+
+    async def _apply(self, worker: Worker) -> None:
+        if worker.task_queue != self._task_queue:
+            log.info(
+                "schedules left to another worker of this plugin",
+                action="schedules_left",
+                task_queue=worker.task_queue,
+                schedules_task_queue=self._task_queue,
+                reason="a schedule starts its runs on one task queue, and that of the first "
+                "worker is taken",
+            )
+            return
+        applied = await apply(worker.client, self.app.schedules(self.registry, worker.task_queue))
+        for one in applied:
+            log.info("schedule applied", action="schedule_applied", **asdict(one))
+        if self._on_applied is not None:
+            await self._on_applied(applied)
 
     def _runner(self, existing: WorkflowRunner | None) -> WorkflowRunner:
         inner = existing or SandboxedWorkflowRunner()

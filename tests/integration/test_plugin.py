@@ -2,14 +2,19 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 
+import pytest
 import sample_app
 from conftest import SAMPLE
+from structlog.testing import capture_logs
 from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.worker import Worker
 from their_workflows import Greeting, greet
 
 from euryale import EuryalePlugin
+from euryale.apply import Applied
+from euryale.worker import make_worker, serve
 
 
 async def _both_run(client: Client, worker: Worker, queue: str) -> None:
@@ -46,6 +51,27 @@ async def test_a_worker_of_somebody_else_runs_jobs_beside_its_own_workflows(
     assert action.task_queue == queue
 
 
+async def test_a_worker_that_is_told_to_stop_while_its_start_fails_ends_with_the_reason(
+    client: Client,
+) -> None:
+    applying, stop = asyncio.Event(), asyncio.Event()
+
+    async def fail_once_stopped(_applied: Sequence[Applied]) -> None:
+        applying.set()
+        # Temporal has no public word for a shutdown that has been asked for.
+        await worker._shutdown_event.wait()
+        raise OSError("the start failed")
+
+    plugin = EuryalePlugin(sample_app.app, root=SAMPLE, on_applied=fail_once_stopped)
+    worker = make_worker(client, plugin)
+    serving = asyncio.create_task(serve(worker, stop))
+    await applying.wait()
+    stop.set()
+    async with asyncio.timeout(20):
+        with pytest.raises(OSError, match="the start failed"):
+            await serving
+
+
 async def test_a_plugin_of_the_client_reaches_its_workers(
     temporal_address: str, journal: sample_app.Journal
 ) -> None:
@@ -54,3 +80,36 @@ async def test_a_plugin_of_the_client_reaches_its_workers(
     queue = f"client-{uuid.uuid4()}"
     worker = Worker(client, task_queue=queue, workflows=[Greeting], activities=[greet])
     await _both_run(client, worker, queue)
+
+
+async def test_workers_of_one_client_share_services_and_the_first_one_gets_the_schedules(
+    temporal_address: str, journal: sample_app.Journal
+) -> None:
+    applied = asyncio.Queue[Sequence[Applied]]()
+    plugin = EuryalePlugin(sample_app.app, root=SAMPLE, on_applied=applied.put)
+    client = await Client.connect(temporal_address, plugins=[plugin])
+    queue = f"first-{uuid.uuid4()}"
+    first = Worker(client, task_queue=queue, workflows=[Greeting], activities=[greet])
+    running = asyncio.create_task(first.run())
+    await applied.get()
+    with capture_logs() as logs:
+        # It starts, runs a job, and stops.
+        other_queue = f"other-{uuid.uuid4()}"
+        other = Worker(client, task_queue=other_queue, workflows=[Greeting], activities=[greet])
+        await _both_run(client, other, other_queue)
+    assert [line["task_queue"] for line in logs if line.get("action") == "schedules_left"] == [
+        other_queue
+    ]
+    result = await client.execute_workflow(
+        "cases",
+        {"case": "loop", "with": {"count": 2}},
+        id=f"afterwards-{queue}",
+        task_queue=queue,
+        result_type=int,
+    )
+    action = (await client.get_schedule_handle("sample/cases").describe()).schedule.action
+    await first.shutdown()
+    await running
+    assert result == 2
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    assert action.task_queue == queue
