@@ -1,15 +1,15 @@
 """An application in one place: its name, its services, its workflows, and where its jobs are."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from euryale.container import LOGGER
 from euryale.discovery import discover
-from euryale.errors import ServiceInvalid
-from euryale.job import JobSource
+from euryale.errors import JobNameTaken, ServiceInvalid
+from euryale.job import Job, JobSource
 from euryale.method import ServiceDefinition, define_service
 from euryale.provider import Provider
 from euryale.registry import Registry
@@ -91,11 +91,19 @@ class Euryale:
             for source in self.jobs
         ]
         discovery = discover(sources, root=root)
+        taken = workflows_by_name(self.workflows)
         return Registry(
             app=self.name,
-            jobs={job.name: job for job in discovery.jobs},
+            jobs={job.name: job for job in discovery.jobs if job.name not in taken},
             services=self.service_definitions(),
-            errors=discovery.errors,
+            errors=(
+                *discovery.errors,
+                *(
+                    job_name_taken(job, taken[job.name])
+                    for job in discovery.jobs
+                    if job.name in taken
+                ),
+            ),
         )
 
     def service_definitions(self) -> dict[str, ServiceDefinition]:
@@ -109,6 +117,26 @@ class Euryale:
         """The schedules that the application's jobs want."""
         queue = task_queue or self.queue
         return [desired_schedule(self.name, job, queue) for job in registry.jobs.values()]
+
+
+def workflows_by_name(workflows: Iterable[type]) -> dict[str | None, type]:
+    """The workflows by the name under which Temporal runs them; a dynamic one's is None."""
+    return {
+        definition.name: workflow
+        for workflow in workflows
+        # What Temporal's decorator leaves on the class. One without it is Temporal's to refuse.
+        if (definition := getattr(workflow, "__temporal_workflow_definition", None)) is not None
+    }
+
+
+def job_name_taken(job: Job, workflow: type) -> JobNameTaken:
+    """The refusal of a job whose runs would be runs of a workflow."""
+    return JobNameTaken(
+        f"the name '{job.name}' is also borne by the workflow {workflow.__module__}."
+        f"{workflow.__qualname__}, which would run in place of the job's handler",
+        where=job.where,
+        mend="give the job or the workflow another name",
+    )
 
 
 def _provided_class(name: str, service: type | Provider) -> type:

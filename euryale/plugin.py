@@ -1,21 +1,24 @@
 """Euryale as a Temporal plugin: one line adds scheduled jobs to anybody's worker."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from euryale.activities import class_activities, service_activities
-from euryale.app import Euryale
+from euryale.app import Euryale, job_name_taken, workflows_by_name
 from euryale.apply import Applied, apply
+from euryale.errors import ServiceInvalid
 from euryale.job_workflow import JobWorkflow
 from euryale.runner import JobWorkflowRunner
 from euryale.service_container import ServiceContainer
@@ -78,6 +81,29 @@ class EuryalePlugin(SimplePlugin):
             ],
         )
 
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """Add the application to what the worker serves already.
+
+        Raises:
+            JobNameTaken: A job bears the name of one of the worker's own workflows.
+            ServiceInvalid: The worker has a dynamic workflow, or two activities of one name.
+        """
+        theirs = workflows_by_name(config.get("workflows", ()))
+        for job in self.registry.jobs.values():
+            if job.name in theirs:
+                raise job_name_taken(job, theirs[job.name])
+        if None in theirs:
+            raise ServiceInvalid(
+                "a worker has one dynamic workflow, and that of the jobs would be its second",
+                where=f"{theirs[None].__module__}.{theirs[None].__qualname__}",
+                mend="give the plugin to the client or to the worker, not to both"
+                if theirs[None] is JobWorkflow
+                else "serve the jobs from a worker without a dynamic workflow",
+            )
+        config = super().configure_worker(config)
+        _refuse_equal_names(config.get("activities", ()))
+        return config
+
     async def run_worker(
         self,
         worker: Worker,
@@ -136,3 +162,18 @@ class EuryalePlugin(SimplePlugin):
 
 def _pydantic_unless_chosen(existing: DataConverter | None) -> DataConverter:
     return pydantic_data_converter if existing in (None, DataConverter.default) else existing
+
+
+def _refuse_equal_names(activities: Sequence[Callable[..., Any]]) -> None:
+    names = Counter(
+        definition.name
+        for activity in activities
+        if (definition := getattr(activity, "__temporal_activity_definition", None)) is not None
+    )
+    for name, count in names.items():
+        if count > 1 and name is not None:
+            raise ServiceInvalid(
+                f"{count} activities are named '{name}'",
+                where="Worker(activities=[…]), Euryale(services={…}, activities=[…])",
+                mend="rename one: the service's method, the step or the worker's own activity",
+            )

@@ -3,17 +3,21 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import sample_app
-from conftest import SAMPLE
+from conftest import SAMPLE, sample_plugin
 from structlog.testing import capture_logs
+from temporalio import activity, workflow
 from temporalio.client import Client, ScheduleActionStartWorkflow
+from temporalio.common import RawValue
 from temporalio.worker import Worker
 from their_workflows import Greeting, greet
 
 from euryale import EuryalePlugin
 from euryale.apply import Applied
+from euryale.errors import JobNameTaken, ServiceInvalid
 from euryale.worker import make_worker, serve
 
 
@@ -113,3 +117,52 @@ async def test_workers_of_one_client_share_services_and_the_first_one_gets_the_s
     assert result == 2
     assert isinstance(action, ScheduleActionStartWorkflow)
     assert action.task_queue == queue
+
+
+@workflow.defn(name="cases")
+class Namesake:
+    """Bears the name of one of the sample's jobs."""
+
+    @workflow.run
+    async def run(self) -> None: ...
+
+
+@workflow.defn(dynamic=True)
+class TakesAll:
+    """A dynamic workflow of somebody else."""
+
+    @workflow.run
+    async def run(self, args: Sequence[RawValue]) -> None: ...
+
+
+@activity.defn(name="item.take")
+async def take() -> None:
+    """Bears the name of a step of the sample."""
+
+
+def test_a_job_that_bears_the_name_of_a_workflow_of_its_application_is_left_out() -> None:
+    registry = replace(sample_app.app, workflows=[Namesake]).load(SAMPLE)
+    assert "cases" not in registry.jobs
+    assert "impatient" in registry.jobs
+    (taken,) = [error for error in registry.errors if isinstance(error, JobNameTaken)]
+    assert "'cases' is also borne by the workflow test_plugin.Namesake" in taken.what
+    assert taken.where.startswith("sample_jobs/cases.py:")
+
+
+async def test_a_worker_whose_own_workflow_bears_the_name_of_a_job_is_refused(
+    client: Client,
+) -> None:
+    with pytest.raises(JobNameTaken, match=r"cases\.py:\d+: .*test_plugin\.Namesake"):
+        Worker(client, task_queue="q", workflows=[Namesake], plugins=[sample_plugin()])
+
+
+async def test_a_worker_with_a_dynamic_workflow_of_its_own_is_refused(client: Client) -> None:
+    with pytest.raises(ServiceInvalid, match=r"test_plugin\.TakesAll: .*one dynamic workflow"):
+        Worker(client, task_queue="q", workflows=[TakesAll], plugins=[sample_plugin()])
+
+
+async def test_an_activity_that_bears_the_name_of_a_step_is_refused(
+    client: Client,
+) -> None:
+    with pytest.raises(ServiceInvalid, match=r"2 activities are named 'item\.take'"):
+        Worker(client, task_queue="q", activities=[take], plugins=[sample_plugin()])
