@@ -7,24 +7,28 @@ here: a mistake that no repetition mends fails the call at once, anything else i
 import asyncio
 import contextlib
 import inspect
+import json
 import typing
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
 from temporalio import activity
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError
 
-from euryale.durable_service import PAYLOAD_LIMIT
 from euryale.errors import (
     EuryaleError,
     PayloadTooLarge,
     ServiceInvalid,
     ServiceUnavailable,
 )
+from euryale.failures import bounded
+from euryale.limits import PAYLOAD_LIMIT
 from euryale.method import Method, ServiceDefinition
+from euryale.saga import compensation_of
 from euryale.service_container import ServiceContainer
 
 MISTAKES = (
@@ -39,6 +43,10 @@ MISTAKES = (
     EuryaleError,
 )
 """Exceptions that come back however often a call is repeated."""
+
+HEALS = (OSError, json.JSONDecodeError, ServiceUnavailable)
+"""Exceptions that are of those classes too, and may be gone the next time: a certificate that
+can't be verified, a proxy's page of HTML."""
 
 BEAT = timedelta(seconds=3)
 """How often a call in progress tells the server that its worker lives."""
@@ -85,25 +93,25 @@ def class_activities(
 def _method_activity(
     container: ServiceContainer, service: str, method: Method
 ) -> Callable[..., Any]:
-    async def call(arguments: RawValue) -> RawValue:
+    async def carry_out(arguments: RawValue) -> RawValue:
         converter = activity.payload_converter()
-        async with _guarded():
-            try:
-                given = converter.from_payload(arguments.payload, method.arguments_type)
-            except ValidationError as error:
-                # A call that was recorded before a release must still fit the method after it.
-                raise method.refusal(error) from None
-            async with container.activity_scope() as scope:
-                result = await method.call_with(await scope.get(service), given)
-                payload = converter.to_payload(result)
-            if payload.ByteSize() > PAYLOAD_LIMIT:
-                raise PayloadTooLarge(
-                    f"the result of {method.activity} has {payload.ByteSize():,} bytes; Temporal "
-                    f"carries {PAYLOAD_LIMIT:,} at the most",
-                    where=method.activity,
-                    mend="ask for fewer items in one call, or return less of each",
-                )
+        try:
+            given = converter.from_payload(arguments.payload, method.arguments_type)
+        except ValidationError as error:
+            # A call that was recorded before a release must still fit the method after it.
+            raise method.refusal(error) from None
+        async with container.activity_scope() as scope:
+            result = await method.call_with(await scope.get(service), given)
+            # Inside the scope, so that a result that can't travel takes the change back with it
+            # where the service's transaction is the activity's.
+            payload = converter.to_payload(result)
+            _refuse_if_too_large(method.activity, payload)
         return RawValue(payload)
+
+    async def call(arguments: RawValue) -> RawValue:
+        async with _guarded():
+            work = carry_out(arguments)
+            return await (work if method.mark.kind == "read" else _to_its_end(work))
 
     call.__name__ = call.__qualname__ = method.activity
     return activity.defn(name=method.activity)(call)
@@ -112,13 +120,30 @@ def _method_activity(
 def _declared_activity(container: ServiceContainer, cls: type, name: str) -> Callable[..., Any]:
     declared: Callable[..., Any] = getattr(cls, name)
     asynchronous = inspect.iscoroutinefunction(declared)
+    compensation = compensation_of(declared)
+    activity_name = _activity_name(declared)
+
+    async def carry_out(*args: Any) -> RawValue:
+        async with container.activity_scope() as scope:
+            instance = await scope.make(cls)
+            method = getattr(instance, name)
+            result = await (method(*args) if asynchronous else asyncio.to_thread(method, *args))
+            payload = activity.payload_converter().to_payload(result)
+            try:
+                _refuse_if_too_large(activity_name, payload)
+            except PayloadTooLarge:
+                # The workflow will never hear of what was done, so it's taken back here.
+                if compensation is not None:
+                    await getattr(instance, compensation.__name__)(result.undo)
+                raise
+        return RawValue(payload)
 
     async def call(*args: Any) -> Any:
-        async with _guarded(), container.activity_scope() as scope:
-            method = getattr(await scope.make(cls), name)
-            if asynchronous:
-                return await method(*args)
-            return await asyncio.to_thread(method, *args)
+        async with _guarded():
+            work = carry_out(*args)
+            # A thread can't be stopped in the middle either.
+            interruptible = asynchronous and compensation is None
+            return await (work if interruptible else _to_its_end(work))
 
     # Temporal reads an activity's types from its signature and annotations.
     signature = inspect.signature(declared)
@@ -127,13 +152,42 @@ def _declared_activity(container: ServiceContainer, cls: type, name: str) -> Cal
     )
     call.__annotations__ = typing.get_type_hints(declared)
     call.__name__, call.__qualname__ = name, declared.__qualname__
-    return activity.defn(name=_activity_name(declared))(call)
+    return activity.defn(name=activity_name)(call)
 
 
-def _activity_name(declared: Callable[..., Any]) -> str | None:
+def _activity_name(declared: Callable[..., Any]) -> str:
     definition = getattr(declared, "__temporal_activity_definition")
-    name: str | None = definition.name
+    name: str = definition.name
     return name
+
+
+def _refuse_if_too_large(name: str, payload: Payload) -> None:
+    if payload.ByteSize() > PAYLOAD_LIMIT:
+        raise PayloadTooLarge(
+            f"the result of {name} has {payload.ByteSize():,} bytes; Temporal carries "
+            f"{PAYLOAD_LIMIT:,} at the most",
+            where=name,
+            mend="ask for fewer items in one call, or return less of each",
+        )
+
+
+async def _to_its_end(work: Coroutine[Any, Any, RawValue]) -> RawValue:
+    """Carry a mutation out to its end though its run was cancelled meanwhile.
+
+    Stopped in the middle, nobody would know whether it took effect. When its worker shuts down or
+    its time is over, it's stopped all the same: it will be tried again.
+    """
+    task = asyncio.ensure_future(work)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            asked_by_run = details is not None and details.cancel_requested
+            if task.done() or not asked_by_run:
+                task.cancel()
+                await asyncio.wait({task})
+                raise
 
 
 @contextlib.asynccontextmanager
@@ -150,13 +204,14 @@ async def _guarded() -> AsyncIterator[None]:
     beat = loop.call_later(BEAT.total_seconds(), tick)
     try:
         yield
-    except FailureError:
-        raise
-    except MISTAKES as error:
-        if isinstance(error, ServiceUnavailable):
+    except Exception as error:
+        if isinstance(error, MISTAKES) and not isinstance(error, HEALS):
+            failure = ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
+            failure.__cause__ = error.__cause__
+            raise bounded(failure.with_traceback(error.__traceback__)) from failure.__cause__
+        smaller = bounded(error)
+        if smaller is error:
             raise
-        raise ApplicationError(
-            str(error), type=type(error).__name__, non_retryable=True
-        ).with_traceback(error.__traceback__) from error.__cause__
+        raise smaller from smaller.__cause__
     finally:
         beat.cancel()

@@ -13,34 +13,24 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     FailureError,
-    is_cancelled_exception,
 )
 
 from euryale.config import Retry
 from euryale.errors import HistoryTooLong, PayloadTooLarge
+from euryale.limits import (
+    CALLS_AT_ONCE,
+    HISTORY_BYTES,
+    HISTORY_EVENTS,
+    PAYLOAD_LIMIT,
+    TASK_LIMIT,
+)
 from euryale.method import Method, ServiceDefinition, summarize
+from euryale.settlement import settle
 
-PAYLOAD_LIMIT = 2 * 1024 * 1024 - 4096
-"""Bytes that one argument or result may have: Temporal's 2 MiB, less its own envelope."""
-
-TASK_LIMIT = 3 * 1024 * 1024
-"""Bytes of arguments that leave in one workflow task: gRPC carries 4 MiB in one message."""
-
-CALLS_AT_ONCE = 64
-"""Calls of one run under way at once. A server that gets 100 results while a workflow task is
-being worked on gives the task up; with 1,000 calls under way it did so again and again. From
-50 on, more of them are no faster."""
-
-HISTORY_EVENTS = 40_000
-"""Events after which a run makes no further call. Temporal terminates it at 51,200; the rest is
-left for taking back what the run did."""
-
-HISTORY_BYTES = 40 * 1024 * 1024
-"""Bytes of history after which a run makes no further call; Temporal terminates it at 50 MiB."""
-
-HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+HEARTBEAT_TIMEOUT = {"read": timedelta(seconds=10), "mutation": timedelta(seconds=30)}
 """How soon a dead worker is noticed in the middle of a long call. The worker beats for the
-service, so this needs nothing from its author."""
+service, so this needs nothing from its author. A worker that is cut off for this long looks dead,
+and its call is made again: a mutation waits longer for that than a read."""
 
 
 class CallFailed(ApplicationError):
@@ -72,13 +62,13 @@ class DurableCalls:
         payload = _encode(method, arguments)
         async with self._places:
             await self._room_for(method, payload)
-            try:
-                result = await workflow.execute_activity(
+            settlement = await settle(
+                workflow.start_activity(
                     method.activity,
                     RawValue(payload),
                     result_type=RawValue,
                     start_to_close_timeout=method.mark.timeout,
-                    heartbeat_timeout=min(HEARTBEAT_TIMEOUT, method.mark.timeout),
+                    heartbeat_timeout=min(HEARTBEAT_TIMEOUT[method.mark.kind], method.mark.timeout),
                     retry_policy=self._retry_policy,
                     # A mutation that was told to stop is waited for, so that the run knows
                     # whether it happened.
@@ -89,11 +79,15 @@ class DurableCalls:
                     ),
                     summary=summarize(arguments),
                 )
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
-                raise _call_failed(method, error) from error
-        return workflow.payload_converter().from_payload(result.payload, method.result_type)
+            )
+        if settlement.cancellation is not None:
+            raise settlement.cancellation
+        if isinstance(settlement.error, ActivityError):
+            raise _call_failed(method, settlement.error) from settlement.error
+        if settlement.error is not None:
+            raise settlement.error
+        payload = settlement.result.payload
+        return workflow.payload_converter().from_payload(payload, method.result_type)
 
     async def _room_for(self, method: Method, payload: Payload) -> None:
         """Refuse a call when the history is full; put one off when the task is."""

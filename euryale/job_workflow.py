@@ -20,9 +20,11 @@ from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
 from euryale.container import Container
 from euryale.durability import durable_way
-from euryale.durable_service import PAYLOAD_LIMIT, DurableCalls
+from euryale.durable_service import DurableCalls
 from euryale.errors import HandlerNotDurable, JobNotServed, JobUnknown, PayloadTooLarge, RunTimedOut
+from euryale.failures import bounded
 from euryale.job import Job, inspect_handler, validate_data
+from euryale.limits import PAYLOAD_LIMIT
 from euryale.memo import MEMO
 from euryale.registry import Registry
 
@@ -34,9 +36,6 @@ BLOCKED_FUNCTION = "euryale_blocked"
 
 SCHEDULED_START_TIME = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """Temporal's search attribute with a scheduled run's nominal time."""
-
-MESSAGE_LENGTH = 10_000
-"""Characters of a failure's message; Temporal can't carry a failure over 2 MiB."""
 
 
 @workflow.defn(dynamic=True)
@@ -56,8 +55,10 @@ class JobWorkflow:
         try:
             result = await _run_handler(registry, job, args)
             return _encode_result(job, result)
-        except (FailureError, asyncio.CancelledError):
+        except asyncio.CancelledError:
             raise
+        except FailureError as error:
+            raise bounded(error) from error.__cause__
         except Exception as error:  # noqa: BLE001 -- whatever the handler raises fails its run
             raise _failure(job, error) from error.__cause__
         except SystemExit as error:
@@ -134,20 +135,27 @@ def _encode_result(job: Job, result: Any) -> RawValue:
     return RawValue(payload)
 
 
-def _failure(job: Job, error: Exception) -> ApplicationError:
-    """The failure of a run: the exception's own type, message and traceback."""
+def _failure(job: Job, error: Exception) -> BaseException:
+    """The failure of a run: the exception's own type, message, traceback and causes."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, FailureError):
+        return bounded(error)
+    message = str(error)
+    if isinstance(error, ExceptionGroup):
+        message += ": " + "; ".join(f"{type(one).__name__}: {one}" for one in error.exceptions)
+    kind = type(error).__name__
     if isinstance(error, RestrictedWorkflowAccessError):
         name = error.qualified_name.removesuffix(".__call__")
-        error = HandlerNotDurable(
+        told = HandlerNotDurable(
             f"the handler of '{job.name}' used {name}, which isn't the same under replay",
             where=_line(job, error) or job.where,
             mend=durable_way(error.qualified_name),
-        ).with_traceback(error.__traceback__)
-    message = str(error)
-    if len(message) > MESSAGE_LENGTH:
-        message = message[:MESSAGE_LENGTH] + "…"
-    failure = ApplicationError(message, type=type(error).__name__, non_retryable=True)
-    return failure.with_traceback(error.__traceback__)
+        )
+        kind, message = type(told).__name__, str(told)
+    failure = ApplicationError(message, type=kind, non_retryable=True)
+    failure.__cause__ = error.__cause__
+    return bounded(failure.with_traceback(error.__traceback__))
 
 
 def _line(job: Job, error: BaseException) -> str:

@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from euryale.errors import EuryaleError, JobUnknown
 from euryale.job import Job
@@ -24,6 +25,15 @@ class Registry:
     jobs: Mapping[str, Job]
     services: Mapping[str, ServiceDefinition]
     errors: tuple[EuryaleError, ...] = ()
+    _stamps: Mapping[str, tuple[int, int] | None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        stamps = {name: _stamp(job.file) for name, job in self.jobs.items()}
+        object.__setattr__(self, "_stamps", stamps)
+
+    def was_edited(self, job: Job) -> bool:
+        """Whether the job's file was changed or removed since it was read."""
+        return self._stamps.get(job.name) != _stamp(job.file)
 
     def job(self, name: str) -> Job:
         """The job of that name.
@@ -40,3 +50,11 @@ class Registry:
             f"no job is named '{name}'",
             mend=f"did you mean '{nearest[0]}'?" if nearest else f"the jobs are: {known}",
         )
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

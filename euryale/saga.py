@@ -1,7 +1,7 @@
 """Sagas: steps that know their way back, and what takes them back when a later one fails."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -12,6 +12,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
 from euryale.config import Retry
+from euryale.limits import PAYLOAD_LIMIT
+from euryale.settlement import Settlement, settle
 
 Activities = TypeVar("Activities")
 Input = TypeVar("Input")
@@ -26,8 +28,15 @@ DEFAULT_RETRY = Retry().policy()
 STEP_TIMEOUT = timedelta(minutes=10)
 """How long one attempt of a step or a compensation may take, where the caller doesn't say."""
 
-HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+HEARTBEAT_TIMEOUT = timedelta(seconds=30)
 """How soon a dead worker is noticed in the middle of a long step; the worker beats for it."""
+
+_EVENTS = 6
+"""What one activity, a step or a compensation, writes into the history."""
+
+_HISTORY_EVENTS = 50_000
+"""Events that a saga may fill, the compensations of all its steps counted in; Temporal terminates
+the run at 51,200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,8 @@ class Saga:
 
     def __init__(self) -> None:
         self._finished: list[_Finished] = []
+        self._under_way: dict[workflow.ActivityHandle[Any], Callable[..., Awaitable[None]]] = {}
+        self._left = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,6 +136,9 @@ class Saga:
     ) -> Output:
         """Carry out a step, and remember how to take it back.
 
+        A cancellation in the middle of a step waits until it is known how the step ended, so that
+        what it did can be taken back.
+
         Args:
             method: A method marked with `step`.
             input: What the step gets.
@@ -132,25 +146,25 @@ class Saga:
             retry_policy: How it is tried again; by default for about an hour.
             summary: A few words for the Web UI.
         """
-        response: StepResponse[Output, Undo] = await workflow.execute_activity_method(
+        compensation = self._compensation_of(method)
+        self._refuse_if_too_large(method, input)
+        handle: workflow.ActivityHandle[Any] = workflow.start_activity_method(
             method,
             input,
             start_to_close_timeout=timeout,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            heartbeat_timeout=min(HEARTBEAT_TIMEOUT, timeout),
             retry_policy=retry_policy,
-            # Whether a step that was told to stop took effect decides what must be taken back.
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
         )
-        compensation = compensation_of(method)
-        if compensation is None:
-            raise ApplicationError(
-                f"{getattr(method, '__qualname__', method)} is no step: decorate it with "
-                "@step(name, compensation=…), or call it with workflow.execute_activity_method",
-                type="StepInvalid",
-                non_retryable=True,
-            )
-        self._finished.append(_Finished(compensation, response.undo))
+        self._under_way[handle] = compensation
+        settlement = await settle(handle)
+        self._record(handle, settlement)
+        if settlement.cancellation is not None:
+            raise settlement.cancellation
+        if settlement.error is not None:
+            raise settlement.error
+        response: StepResponse[Output, Undo] = settlement.result
         return response.output
 
     async def __aexit__(
@@ -159,10 +173,11 @@ class Saga:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._left = True
         # GeneratorExit and Temporal's eviction are no failures of the run: nothing may be awaited.
         if error is None or not isinstance(error, Exception | asyncio.CancelledError):
             return
-        failures = await _shielded(self._compensate())
+        failures, cancellation = await _shielded(self._take_back())
         if failures:
             raise ApplicationError(
                 f"{_message(error)} Then {len(failures)} of its compensations failed: "
@@ -170,8 +185,49 @@ class Saga:
                 type="CompensationFailed",
                 non_retryable=True,
             ) from error
+        if cancellation is not None and not isinstance(error, asyncio.CancelledError):
+            raise cancellation from error
 
-    async def _compensate(self) -> list[str]:
+    def _compensation_of(self, method: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
+        compensation = compensation_of(method)
+        name = getattr(method, "__qualname__", repr(method))
+        if compensation is None:
+            raise _invalid(
+                f"{name} is no step: decorate it with @step(name, compensation=…), or call it with "
+                "workflow.execute_activity_method"
+            )
+        if self._left:
+            raise _invalid(f"{name} was started after its saga had ended")
+        needed = _EVENTS * (len(self._finished) + 2 * len(self._under_way) + 2)
+        if workflow.info().get_current_history_length() + needed > _HISTORY_EVENTS:
+            raise _invalid(
+                f"{name} would leave too little history to take the saga back: give each step more "
+                "to do, or split the saga over child workflows"
+            )
+        return compensation
+
+    def _refuse_if_too_large(self, method: Callable[..., Any], given: Any) -> None:
+        size = workflow.payload_converter().to_payload(given).ByteSize()
+        if size > PAYLOAD_LIMIT:
+            raise ApplicationError(
+                f"the input of {method.__qualname__} has {size:,} bytes; Temporal carries "
+                f"{PAYLOAD_LIMIT:,} at the most",
+                type="PayloadTooLarge",
+                non_retryable=True,
+            )
+
+    def _record(self, handle: workflow.ActivityHandle[Any], settlement: Settlement) -> None:
+        """Remember a step that took effect: once, whoever learns of it first."""
+        compensation = self._under_way.pop(handle, None)
+        if compensation is not None and settlement.error is None:
+            self._finished.append(_Finished(compensation, settlement.result.undo))
+
+    async def _take_back(self) -> list[str]:
+        # Steps side by side: one has failed, and the others may still be under way.
+        for handle in tuple(self._under_way):
+            handle.cancel()
+        for handle in tuple(self._under_way):
+            self._record(handle, await settle(handle))
         failures: list[str] = []
         while self._finished:
             finished = self._finished.pop()
@@ -184,21 +240,30 @@ class Saga:
                     retry_policy=DEFAULT_RETRY,
                     summary="compensation",
                 )
-            except FailureError as error:
+            except Exception as error:  # noqa: BLE001 -- one that fails must not stop the others
                 failures.append(f"{finished.compensation.__qualname__}: {_message(error)}")
         return failures
 
 
-async def _shielded(work: Awaitable[list[str]]) -> list[str]:
-    """Wait for the work however often the waiting is cancelled."""
+async def _shielded(
+    work: Coroutine[Any, Any, list[str]],
+) -> tuple[list[str], asyncio.CancelledError | None]:
+    """Wait for the work however often the waiting is cancelled, and tell of the cancellation."""
     task = asyncio.ensure_future(work)
+    cancellation: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.shield(task)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             if task.cancelled():
                 raise
-    return task.result()
+            cancellation = error
+    return task.result(), cancellation
+
+
+def _invalid(message: str) -> ApplicationError:
+    # A failure and no error of the engine's: in a native workflow only that ends the run.
+    return ApplicationError(message, type="StepInvalid", non_retryable=True)
 
 
 def _message(error: BaseException) -> str:

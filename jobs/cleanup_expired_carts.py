@@ -30,6 +30,7 @@ async def handler(container: Container) -> dict[str, int]:
         DeleteCarts.run,
         DeleteCartsInput(cart_ids=[cart["id"] for cart in expired.data]),
         id=f"{workflow.info().workflow_id}/delete-carts",
+        parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
     )
     logger.info("deleted expired carts", carts=len(result.cart_ids))
     return {"deleted": len(result.cart_ids)}

@@ -1,5 +1,7 @@
 """The workflow that deletes carts, and brings them back when it can't be completed."""
 
+from datetime import timedelta
+
 from pydantic import BaseModel
 from temporalio import workflow
 
@@ -27,7 +29,11 @@ class DeleteCarts:
     async def run(self, input: DeleteCartsInput) -> DeleteCartsResult:  # noqa: A002 -- Temporal's name
         """Delete the carts."""
         async with Saga() as saga:
+            # One transaction is quick; a worker that died in the middle is noticed after this time.
             deleted = await saga.step(
-                CartActivities.delete, input.cart_ids, summary=f"{len(input.cart_ids)} carts"
+                CartActivities.delete,
+                input.cart_ids,
+                timeout=timedelta(seconds=10),
+                summary=f"{len(input.cart_ids)} carts",
             )
             return DeleteCartsResult(cart_ids=deleted)

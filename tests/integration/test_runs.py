@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sample_app
@@ -15,7 +16,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.worker import Worker
 
 import euryale.durable_service
+from euryale import Euryale, EuryalePlugin
 from euryale.worker import make_worker
+
+
+class Nothing:
+    """A service, since an application has at least one."""
 
 
 async def calls_of(handle: WorkflowHandle[object, object]) -> Counter[str]:
@@ -108,6 +114,10 @@ async def test_a_handler_that_blocks_fails_its_run_and_names_the_line(sample: Sa
         ("returns_much", "PayloadTooLarge", "result of 'cases'"),
         ("returns_an_object", "PydanticSerializationError", "object"),
         ("raises_much", "ValueError", "xxx"),
+        ("raises_much_underneath", "RuntimeError", "short"),
+        ("raises_in_a_group", "KeyError", "the moon"),
+        ("shouts", "ValueError", "xxx"),
+        ("large_child", "PayloadTooLarge", "child workflow"),
         ("finds_nothing", "ItemMissing", "no item moon"),
     ],
 )
@@ -210,6 +220,68 @@ async def test_a_run_over_its_timeout_is_ended_and_its_saga_taken_back(
     assert journal.entries == ["take a", "take wait", "put back wait", "put back a"]
 
 
+@pytest.mark.parametrize("case", ["loop", "careful_loop"])
+async def test_a_cancelled_run_ends_though_each_of_its_mutations_is_quick(
+    sample: Sample, journal: sample_app.Journal, case: str
+) -> None:
+    handle = await sample.start("cases", {"case": case, "with": {"count": 500}})
+    while len(journal.entries) < 5:
+        await asyncio.sleep(0.01)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert len(journal.entries) < 500
+
+
+async def test_a_timeout_ends_a_run_of_quick_mutations(sample: Sample) -> None:
+    handle = await sample.client.start_workflow(
+        "cases",
+        {"case": "loop", "with": {"count": 2_000}},
+        id="sample/timed-loop",
+        task_queue="sample",
+        memo={"euryale": {"timeout": 1}},
+    )
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "RunTimedOut"
+
+
+async def test_a_step_that_finishes_after_its_sibling_failed_is_taken_back(
+    sample: Sample, journal: sample_app.Journal
+) -> None:
+    await sample.failure_of_takes(["late", "broken", "side by side"])
+    assert sorted(journal.entries) == [
+        "put back late",
+        "put back side by side",
+        "take late",
+        "take side by side",
+    ]
+
+
+async def test_a_step_that_is_cancelled_in_the_middle_is_finished_and_taken_back(
+    sample: Sample, journal: sample_app.Journal
+) -> None:
+    handle = await sample.start("cases", {"case": "takes", "with": {"item_ids": ["a", "late"]}})
+    while journal.entries != ["take a"]:
+        await asyncio.sleep(0.01)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert journal.entries[-1] == "put back a"
+    assert ("take late" in journal.entries) == ("put back late" in journal.entries)
+
+
+async def test_a_step_whose_answer_is_too_large_is_taken_back_at_once(
+    sample: Sample, journal: sample_app.Journal
+) -> None:
+    failure = await sample.failure_of_takes(["grow"])
+    assert failure.type == "PayloadTooLarge"
+    assert journal.entries == ["grow", "shrink 1"]
+
+
 async def test_a_failed_step_takes_the_finished_ones_back_in_reverse(
     sample: Sample, journal: sample_app.Journal
 ) -> None:
@@ -239,6 +311,31 @@ async def test_a_cancelled_run_takes_its_saga_back(
     assert isinstance(caught.value.cause, CancelledError)
     assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
     assert journal.entries[2:] == ["put back wait", "put back a"]
+
+
+async def test_a_run_waits_for_another_worker_when_its_job_file_was_changed(
+    client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "edited_jobs" / "edited.py"
+    file.parent.mkdir()
+    text = (
+        "config = {'name': 'edited', 'schedule': '0 0 * * *'}\nasync def handler(): return 'ok'\n"
+    )
+    file.write_text(text)
+    app = Euryale(name="edited", services={"item": Nothing}, jobs=["edited_jobs"])
+    plugin = EuryalePlugin(app, root=tmp_path, apply_schedules=False)
+    file.write_text(text + "(")
+    async with make_worker(client, plugin):
+        handle = await client.start_workflow(
+            "edited", id="edited/1", task_queue="edited", result_type=str
+        )
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                break
+    file.write_text(text)
+    again = EuryalePlugin(app, root=tmp_path, apply_schedules=False)
+    async with make_worker(client, again):
+        assert await handle.result() == "ok"
 
 
 async def test_an_activity_that_is_no_step_is_native(sample: Sample) -> None:

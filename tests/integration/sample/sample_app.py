@@ -65,6 +65,10 @@ class ItemService:
     async def unwritable(self) -> object:
         return object()
 
+    @mutation
+    async def shout(self, size: int) -> None:
+        raise ValueError("x" * size)
+
     @read
     async def slow(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -86,8 +90,19 @@ class ItemActivities:
     async def take(self, item_id: str) -> StepResponse[int, str]:
         if item_id == "broken":
             raise ItemMissing("no item broken")
+        if item_id == "late":
+            await asyncio.sleep(0.5)
         self._journal.entries.append(f"take {item_id}")
         return StepResponse(output=len(item_id), undo=item_id)
+
+    @activity.defn(name="item.shrink")
+    async def shrink(self, texts: list[str]) -> None:
+        self._journal.entries.append(f"shrink {len(texts)}")
+
+    @step("item.grow", compensation=shrink)
+    async def grow(self, text: str) -> StepResponse[int, list[str]]:
+        self._journal.entries.append("grow")
+        return StepResponse(output=1, undo=[text * 3_000_000])
 
     @activity.defn
     def plain(self, item_id: str) -> str:
@@ -99,6 +114,11 @@ class TakeItems:
     @workflow.run
     async def run(self, item_ids: list[str]) -> int:
         async with Saga() as saga:
+            if "side by side" in item_ids:
+                steps = (saga.step(ItemActivities.take, item_id) for item_id in item_ids)
+                return sum(await asyncio.gather(*steps))
+            if "grow" in item_ids:
+                return await saga.step(ItemActivities.grow, "x")
             taken = [await saga.step(ItemActivities.take, item_id) for item_id in item_ids]
             if "wait" in item_ids:
                 await asyncio.sleep(3600)

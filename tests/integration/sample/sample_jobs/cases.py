@@ -183,6 +183,38 @@ async def slow_call(container: Container) -> None:
 
 
 @case
+async def careful_loop(container: Container, count: int) -> int:
+    failed = 0
+    for number in range(count):
+        try:
+            await container.resolve(ItemService).add(Item(id=str(number)))
+        except Exception:  # noqa: BLE001
+            failed += 1
+    return failed
+
+
+@case
+async def shouts(container: Container) -> None:
+    await container.resolve("item").shout(1_500_000)
+
+
+@case
+async def raises_much_underneath(container: Container) -> None:
+    raise RuntimeError("short") from ValueError("x" * 3_000_000)
+
+
+@case
+async def large_child(container: Container) -> None:
+    await workflow.execute_child_workflow(TakeItems.run, ["x" * 3_000_000])
+
+
+@case
+async def raises_in_a_group(container: Container) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(raises(container))
+
+
+@case
 async def takes(container: Container, item_ids: list[str]) -> int:
     return await workflow.execute_child_workflow(
         TakeItems.run, item_ids, id=f"{workflow.info().workflow_id}/take-items"

@@ -1,0 +1,58 @@
+"""Failures that Temporal can carry.
+
+A failure over 2 MiB, its causes included, can't be reported: the server would have the workflow
+task or the activity repeated for ever. So messages and details are cut before they leave.
+"""
+
+from temporalio.exceptions import ApplicationError
+
+MESSAGE_LENGTH = 10_000
+"""Characters of one message."""
+
+_DETAILS_LENGTH = 100_000
+_DEPTH = 10
+
+
+def cut(message: str) -> str:
+    """The message, or its beginning.
+
+    Example:
+        >>> len(cut("x" * 3_000_000))
+        10001
+    """
+    return message if len(message) <= MESSAGE_LENGTH else message[:MESSAGE_LENGTH] + "…"
+
+
+def bounded(error: BaseException, depth: int = 0) -> BaseException:
+    """The error itself, or one of the same type name and meaning that is small enough.
+
+    Args:
+        error: What is to be reported, with the causes that it bears.
+        depth: How many errors it is the cause of.
+    """
+    cause = error.__cause__
+    if cause is not None:
+        error.__cause__ = bounded(cause, depth + 1) if depth < _DEPTH else None
+    smaller = _smaller(error)
+    if smaller is None:
+        return error
+    smaller.__cause__ = error.__cause__
+    return smaller.with_traceback(error.__traceback__)
+
+
+def _smaller(error: BaseException) -> BaseException | None:
+    if isinstance(error, ApplicationError):
+        details = error.details
+        too_many = len(repr(details)) > _DETAILS_LENGTH
+        if len(error.message) <= MESSAGE_LENGTH and not too_many:
+            return None
+        return ApplicationError(
+            cut(error.message),
+            *(() if too_many else details),
+            type=error.type,
+            non_retryable=error.non_retryable,
+            next_retry_delay=error.next_retry_delay,
+        )
+    if len(str(error)) <= MESSAGE_LENGTH:
+        return None
+    return ApplicationError(cut(str(error)), type=type(error).__name__)

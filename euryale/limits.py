@@ -1,0 +1,19 @@
+"""Temporal's limits, and how far the engine keeps away from them."""
+
+PAYLOAD_LIMIT = 2 * 1024 * 1024 - 4096
+"""Bytes that one argument or result may have: Temporal's 2 MiB, less its own envelope."""
+
+TASK_LIMIT = 3 * 1024 * 1024
+"""Bytes of arguments that leave in one workflow task: gRPC carries 4 MiB in one message."""
+
+CALLS_AT_ONCE = 64
+"""Calls of one run under way at once. A server that gets 100 results while a workflow task is
+being worked on gives the task up; with 1,000 calls under way it did so again and again. From
+50 on, more of them are no faster."""
+
+HISTORY_EVENTS = 40_000
+"""Events after which a run makes no further call. Temporal terminates it at 51,200; the rest is
+left for taking back what the run did."""
+
+HISTORY_BYTES = 40 * 1024 * 1024
+"""Bytes of history after which a run makes no further call; Temporal terminates it at 50 MiB."""

@@ -1,0 +1,48 @@
+"""Waiting for an activity until it is known how it ended, also when the waiting is cancelled."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an activity ended, and whether the waiting for it was cancelled meanwhile.
+
+    Attributes:
+        result: What it returned; None if it failed.
+        error: What it failed with; None if it returned.
+        cancellation: The cancellation that the waiting task got; whoever asked for the settlement
+            raises it once the result is put to use.
+    """
+
+    result: Any
+    error: FailureError | None
+    cancellation: asyncio.CancelledError | None
+
+
+async def settle(handle: workflow.ActivityHandle[Any]) -> Settlement:
+    """Wait until the activity has ended.
+
+    Temporal's SDK alone answers a cancelled wait with the activity's result where there is one, and
+    then the cancellation is lost: the run would go on. Here it only asks the activity to stop.
+    """
+    cancellation: asyncio.CancelledError | None = None
+    while not handle.done():
+        try:
+            await asyncio.shield(handle)
+        except asyncio.CancelledError as error:
+            if handle.cancelled():  # the run is taken out of the worker's cache
+                raise
+            if cancellation is None:
+                handle.cancel()
+            cancellation = error
+        except FailureError:
+            break
+    try:
+        return Settlement(handle.result(), None, cancellation)
+    except FailureError as error:
+        return Settlement(None, error, cancellation)
