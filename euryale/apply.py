@@ -14,6 +14,7 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.service import RPCError, RPCStatusCode
 
 from euryale.memo import MEMO
 from euryale.schedule import DesiredSchedule
@@ -21,15 +22,25 @@ from euryale.schedule import DesiredSchedule
 AT_ONCE = 10
 """Schedules that are applied at once; a server makes about 50 a second."""
 
-Outcome = Literal["created", "updated", "unchanged"]
+Outcome = Literal["created", "updated", "unchanged", "failed"]
+
+UNREACHABLE = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
+"""What says nothing of one schedule, but that no server answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of one schedule."""
+    """What became of one schedule.
+
+    Attributes:
+        id: The schedule's id.
+        outcome: What was done; `"failed"` leaves the schedule as it was.
+        error: Why it failed; empty if it didn't.
+    """
 
     id: str
     outcome: Outcome
+    error: str = ""
 
 
 async def apply(client: Client, desired: Iterable[DesiredSchedule]) -> tuple[Applied, ...]:
@@ -37,12 +48,22 @@ async def apply(client: Client, desired: Iterable[DesiredSchedule]) -> tuple[App
 
     What operators own is kept: whether a schedule is paused, its note, and how many executions
     are left. Applying twice changes nothing. Schedules of other applications aren't touched.
+    One that can't be applied stops none of the others.
+
+    Raises:
+        RPCError: The server can't be reached.
     """
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(wanted: DesiredSchedule) -> Applied:
         async with places:
-            return Applied(wanted.id, await _apply(client, wanted))
+            try:
+                return Applied(wanted.id, await _apply(client, wanted))
+            except Exception as error:
+                if isinstance(error, RPCError) and error.status in UNREACHABLE:
+                    raise
+                # What a job asks for is its own: the server refuses it, or it can't be encoded.
+                return Applied(wanted.id, "failed", str(error) or type(error).__name__)
 
     return tuple(await asyncio.gather(*(one(wanted) for wanted in desired)))
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from euryale.activities import class_activities, service_activities
 from euryale.app import Euryale, job_name_taken, workflows_by_name
 from euryale.apply import Applied, apply
-from euryale.errors import ServiceInvalid
+from euryale.errors import ServiceInvalid, TemporalRefused
 from euryale.job_workflow import JobWorkflow
 from euryale.runner import JobWorkflowRunner
 from euryale.service_container import ServiceContainer
@@ -147,9 +147,28 @@ class EuryalePlugin(SimplePlugin):
             return
         applied = await apply(worker.client, self.app.schedules(self.registry, worker.task_queue))
         for one in applied:
-            log.info("schedule applied", action="schedule_applied", **asdict(one))
+            if one.outcome == "failed":
+                log.error(
+                    "schedule not applied",
+                    action="schedule_failed",
+                    id=one.id,
+                    **self._not_applied(one).as_dict(),
+                )
+            else:
+                log.info(
+                    "schedule applied", action="schedule_applied", id=one.id, outcome=one.outcome
+                )
         if self._on_applied is not None:
             await self._on_applied(applied)
+
+    def _not_applied(self, failed: Applied) -> TemporalRefused:
+        job = self.registry.job(failed.id.removeprefix(f"{self.app.name}/"))
+        return TemporalRefused(
+            f"the schedule of '{job.name}' could not be applied: {failed.error}",
+            where=job.where,
+            mend="change what its config says, and start the worker again; until then the job "
+            "keeps the schedule that it had",
+        )
 
     def _runner(self, existing: WorkflowRunner | None) -> WorkflowRunner:
         inner = existing or SandboxedWorkflowRunner()

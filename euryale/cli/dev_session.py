@@ -178,6 +178,8 @@ class DevSession:
             self._served_before = True
         elif action == "job_left_out":
             self.screen.event("job_left_out", _refusal("left out", event))
+        elif action == "schedule_failed":
+            self.screen.event("schedule_failed", _refusal("error", event))
         elif "error" in event:
             self.screen.event("worker_error", _refusal("error", event["error"]))
         elif not (action == "schedule_applied" and event.get("outcome") == "unchanged"):

@@ -143,7 +143,8 @@ async def _serve(
             namespace=client.namespace,
             jobs=sorted(plugin.registry.jobs),
             left_out=[error.where for error in plugin.registry.errors],
-            schedules_changed=[one.id for one in applied if one.outcome != "unchanged"],
+            schedules_changed=[one.id for one in applied if one.outcome in ("created", "updated")],
+            schedules_failed=[one.id for one in applied if one.outcome == "failed"],
         )
 
     plugin = EuryalePlugin(

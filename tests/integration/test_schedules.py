@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sample_app
 from conftest import SAMPLE, free_port
+from structlog.testing import capture_logs
 from temporalio.client import (
     Client,
     ScheduleActionExecutionStartWorkflow,
@@ -18,6 +19,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from euryale import Euryale, EuryalePlugin
@@ -180,3 +182,43 @@ async def test_the_sample_application_loads_beside_its_broken_file() -> None:
     assert sorted(registry.jobs) == ["arguments", "cases", "impatient"]
     (error,) = registry.errors
     assert error.where.startswith("sample_jobs/broken.py:")
+
+
+async def test_a_schedule_that_the_server_refuses_stops_neither_the_others_nor_the_worker(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    desired(tmp_path, app_name)
+    big = JOB.format(more="data={'text': 'x' * 2_200_000}", body="...").replace("nightly", "big")
+    (tmp_path / app_name / "big.py").write_text(big)
+    told: list[Applied] = []
+    stop = asyncio.Event()
+
+    async def on_applied(applied: Sequence[Applied]) -> None:
+        told.extend(applied)
+        stop.set()
+
+    plugin = EuryalePlugin(application(app_name), root=tmp_path, on_applied=on_applied)
+    with capture_logs() as logs:
+        await serve(make_worker(client, plugin), stop)
+
+    assert {one.id: one.outcome for one in told} == {
+        f"{app_name}/big": "failed",
+        f"{app_name}/nightly": "created",
+    }
+    assert [one.error for one in told if one.outcome != "failed"] == [""]
+    (line,) = [line for line in logs if line.get("action") == "schedule_failed"]
+    assert line["log_level"] == "error"
+    assert line["where"].startswith(f"{app_name}/big.py:")
+    assert "the schedule of 'big' could not be applied: " in line["what"]
+
+
+async def test_applying_to_a_server_that_has_gone_raises(tmp_path: Path, app_name: str) -> None:
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
+        dev_server_log_level="never",
+    )
+    await environment.shutdown()
+    (wanted,) = desired(tmp_path, app_name)
+    with pytest.raises(RPCError) as caught:
+        await apply(environment.client, [wanted])
+    assert caught.value.status == RPCStatusCode.UNAVAILABLE
