@@ -8,7 +8,7 @@ from typing import Any
 
 from euryale.container import LOGGER
 from euryale.discovery import discover
-from euryale.errors import JobNameTaken, ServiceInvalid
+from euryale.errors import ConfigInvalid, EuryaleError, JobNameTaken, ServiceInvalid
 from euryale.job import Job, JobSource
 from euryale.method import ServiceDefinition, define_service
 from euryale.provider import Provider
@@ -91,19 +91,13 @@ class Euryale:
             for source in self.jobs
         ]
         discovery = discover(sources, root=root)
-        taken = workflows_by_name(self.workflows)
+        workflows = workflows_by_name(self.workflows)
+        refusals = {job.name: _refusal(job, workflows) for job in discovery.jobs}
         return Registry(
             app=self.name,
-            jobs={job.name: job for job in discovery.jobs if job.name not in taken},
+            jobs={job.name: job for job in discovery.jobs if refusals[job.name] is None},
             services=self.service_definitions(),
-            errors=(
-                *discovery.errors,
-                *(
-                    job_name_taken(job, taken[job.name])
-                    for job in discovery.jobs
-                    if job.name in taken
-                ),
-            ),
+            errors=(*discovery.errors, *(error for error in refusals.values() if error)),
         )
 
     def service_definitions(self) -> dict[str, ServiceDefinition]:
@@ -127,6 +121,22 @@ def workflows_by_name(workflows: Iterable[type]) -> dict[str | None, type]:
         # What Temporal's decorator leaves on the class. One without it is Temporal's to refuse.
         if (definition := getattr(workflow, "__temporal_workflow_definition", None)) is not None
     }
+
+
+def _refusal(job: Job, workflows: Mapping[str | None, type]) -> EuryaleError | None:
+    """Why a job whose file is good can't be served by this application."""
+    if job.name in workflows:
+        return job_name_taken(job, workflows[job.name])
+    try:
+        job.config.model_dump(mode="json")
+    except ValueError as error:
+        return ConfigInvalid(
+            f"the data of '{job.name}' can't be written as JSON, in which a schedule holds it: "
+            f"{error}",
+            where=job.where,
+            mend="give what JSON can say, and make the rest of it in the handler",
+        )
+    return None
 
 
 def job_name_taken(job: Job, workflow: type) -> JobNameTaken:

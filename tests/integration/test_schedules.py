@@ -24,6 +24,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from euryale import Euryale, EuryalePlugin
 from euryale.apply import Applied, apply
+from euryale.errors import ConfigInvalid
 from euryale.schedule import DesiredSchedule
 from euryale.worker import make_worker, serve
 
@@ -222,3 +223,18 @@ async def test_applying_to_a_server_that_has_gone_raises(tmp_path: Path, app_nam
     with pytest.raises(RPCError) as caught:
         await apply(environment.client, [wanted])
     assert caught.value.status == RPCStatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("value", ["object()", "b'\\xff'"])
+def test_a_job_whose_data_no_schedule_can_hold_is_left_out(
+    value: str, tmp_path: Path, app_name: str
+) -> None:
+    desired(tmp_path, app_name)
+    odd = JOB.format(more=f"data={{'at': {value}}}", body="...").replace("nightly", "odd")
+    (tmp_path / app_name / "odd.py").write_text(odd)
+    registry = application(app_name).load(tmp_path)
+    assert list(registry.jobs) == ["nightly"]
+    (error,) = registry.errors
+    assert isinstance(error, ConfigInvalid)
+    assert error.where.startswith(f"{app_name}/odd.py:")
+    assert "the data of 'odd' can't be written as JSON" in error.what
