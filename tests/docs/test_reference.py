@@ -7,9 +7,10 @@ import pytest
 
 from euryale import Euryale, Retry, ScheduledJobConfig
 from euryale.activities import MISTAKES
-from euryale.durable_service import CALLS_AT_ONCE, HEARTBEAT_TIMEOUT, HISTORY_EVENTS
+from euryale.durable_service import HEARTBEAT_TIMEOUT
 from euryale.errors import EuryaleError
 from euryale.job import PARAMETERS
+from euryale.limits import CALLS_AT_ONCE, HISTORY_EVENTS
 from euryale.runner import BLOCKS_ALLOWED
 from euryale.service import DEFAULT_TIMEOUT
 from euryale.worker import GRACE
