@@ -12,6 +12,9 @@ from conftest import SAMPLE, free_port
 from structlog.testing import capture_logs
 from temporalio.client import (
     Client,
+    DescribeScheduleInput,
+    Interceptor,
+    OutboundInterceptor,
     ScheduleActionExecutionStartWorkflow,
     ScheduleActionStartWorkflow,
     ScheduleDescription,
@@ -238,3 +241,39 @@ def test_a_job_whose_data_no_schedule_can_hold_is_left_out(
     assert isinstance(error, ConfigInvalid)
     assert error.where.startswith(f"{app_name}/odd.py:")
     assert "the data of 'odd' can't be written as JSON" in error.what
+
+
+class Operator(Interceptor):
+    """Pauses a schedule right after somebody else has read it for the first time."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.paused = False
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 -- Temporal's name
+        return PausesOnce(next, self)
+
+
+class PausesOnce(OutboundInterceptor):
+    def __init__(self, following: OutboundInterceptor, operator: Operator) -> None:
+        super().__init__(following)
+        self.operator = operator
+
+    async def describe_schedule(self, input: DescribeScheduleInput) -> ScheduleDescription:  # noqa: A002 -- Temporal's name
+        description = await super().describe_schedule(input)
+        if not self.operator.paused:
+            self.operator.paused = True
+            await self.operator.client.get_schedule_handle(input.id).pause(note="stop this")
+        return description
+
+
+async def test_a_pause_in_the_middle_of_an_update_is_kept(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    await apply(client, desired(tmp_path, app_name))
+    config = client.config() | {"interceptors": [Operator(client)]}
+    (applied,) = await apply(Client(**config), desired(tmp_path, app_name, "jitter=5"))
+    assert applied.outcome == "updated"
+    schedule = (await described(client, app_name)).schedule
+    assert schedule.spec.jitter == timedelta(seconds=5)
+    assert (schedule.state.paused, schedule.state.note) == (True, "stop this")
