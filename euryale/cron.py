@@ -6,10 +6,12 @@ What it would read wrongly or too kindly (`15W` as 15, `1-1` as every day, `FRI-
 is refused or put in plainer terms before it sees them.
 """
 
+import calendar
 import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 
 # croniter ships no type hints.
@@ -53,6 +55,7 @@ MONTH = CronField(
     ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"),
 )
 DAY_OF_WEEK = CronField("day of week", 0, 6, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"))
+DAYS_BEFORE_LAST = tuple(range(31))
 FIELDS = (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK)
 
 _NICKNAMES = {
@@ -103,18 +106,46 @@ _FOREIGN = (
 
 
 @dataclass(frozen=True, slots=True)
+class DayRule:
+    """One way for a day to match: by all three of these at once.
+
+    Attributes:
+        days_of_month: The days of the month that match, 1 to 31, ascending.
+        days_of_week: The days of the week that match, 0 (Sunday) to 6 (Saturday), ascending.
+        days_before_last: How many days before the month's last the day may be, 0 to 30, ascending.
+    """
+
+    days_of_month: tuple[int, ...] = DAY_OF_MONTH.every
+    days_of_week: tuple[int, ...] = DAY_OF_WEEK.every
+    days_before_last: tuple[int, ...] = DAYS_BEFORE_LAST
+
+    def matches(self, day: date) -> bool:
+        """Whether a day matches, whatever its month is."""
+        return (
+            day.day in self.days_of_month
+            and day.isoweekday() % 7 in self.days_of_week
+            and (
+                self.days_before_last == DAYS_BEFORE_LAST
+                or calendar.monthrange(day.year, day.month)[1] - day.day in self.days_before_last
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CronExpression:
     """What a cron expression means: the values that each field matches.
 
     Attributes:
         text: The expression as it was written, with single spaces.
-        minutes: The minutes that match, ascending; as all the fields below.
+        seconds: The seconds that match, ascending; as all the fields below.
+        minutes: The minutes.
         hours: The hours, 0 to 23.
-        days_of_month: The days of the month, 1 to 31.
         months: The months, 1 to 12.
-        days_of_week: The days of the week, 0 (Sunday) to 6 (Saturday).
-        wildcards: The names of the fields that begin with `*`. Debian's cron asks this, and not
-            whether all values match, where it tells restricted day fields and wildcard hours.
+        day_rules: A day of one of the months matches when any of these does.
+        hour_is_wildcard: Whether the hour is left open, so that the job runs by elapsed time on
+            days when the clocks are changed: the minute or the hour field begins with `*`, which
+            is what Debian's cron asks.
+        zone: The zone that the expression names itself.
     """
 
     text: str
@@ -124,15 +155,18 @@ class CronExpression:
     months: tuple[int, ...]
     days_of_week: tuple[int, ...]
     wildcards: frozenset[str]
+    seconds: tuple[int, ...] = (0,)
+    zone: str | None = None
 
     @classmethod
-    def parse(cls, text: str, *, where: str = "") -> Self:
+    def parse(cls, text: str, *, where: str = "", name: str = "") -> Self:  # noqa: ARG003 -- H will
         """Read a cron expression.
 
         Args:
             text: Five fields, or one of `@yearly @annually @monthly @weekly @daily @midnight
                 @hourly`.
             where: The file and line or the field that a refusal should name.
+            name: The job's name, which `H` is spread by.
 
         Raises:
             ScheduleInvalid: The text is no expression of the dialect, or never matches.
@@ -167,6 +201,25 @@ class CronExpression:
         )
         _refuse_impossible_date(expression, where)
         return expression
+
+    @property
+    def day_rules(self) -> tuple[DayRule, ...]:
+        """The ways for a day to match; two by the either-day rule."""
+        if self.either_day:
+            return (
+                DayRule(days_of_month=self.days_of_month),
+                DayRule(days_of_week=self.days_of_week),
+            )
+        return (DayRule(self.days_of_month, self.days_of_week),)
+
+    @property
+    def hour_is_wildcard(self) -> bool:
+        """Whether the job runs by elapsed time on days when the clocks are changed."""
+        return not self.wildcards.isdisjoint((MINUTE.name, HOUR.name))
+
+    def matches_day(self, day: date) -> bool:
+        """Whether the expression matches on a day."""
+        return day.month in self.months and any(rule.matches(day) for rule in self.day_rules)
 
     @property
     def day_of_month_restricted(self) -> bool:

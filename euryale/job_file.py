@@ -1,6 +1,7 @@
 """A job file: imported and judged on its own, with a line for all that is wrong with it."""
 
 import ast
+import functools
 import importlib
 import importlib.util
 import sys
@@ -213,7 +214,7 @@ def _config_of(
         where = f"{file.place}:{line}"
         return None, (ConfigInvalid(str(error), where=where, mend=_CONFIG_EXAMPLE),)
     checks: dict[str, Callable[..., Any]] = {
-        "schedule": CronExpression.parse,
+        "schedule": functools.partial(CronExpression.parse, name=config.name),
         "time_zone": refuse_transitions,
     }
     errors = []

@@ -54,7 +54,7 @@ class DesiredSchedule:
     def schedule(self) -> Schedule:
         """The schedule as Temporal's client takes it, as it is first made."""
         config = self.job.config
-        expression = CronExpression.parse(config.schedule, where=self.job.where)
+        expression = CronExpression.parse(config.schedule, where=self.job.where, name=config.name)
         compiled = compile_calendars(expression, config.time_zone, where=self.job.where)
         catch_up = config.catch_up or default_catch_up(expression, config.time_zone)
         return Schedule(

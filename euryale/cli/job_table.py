@@ -97,7 +97,7 @@ def job_lines(jobs: Iterable[Job], now: datetime) -> tuple[JobLine, ...]:
 
 
 def _line(job: Job, now: datetime) -> JobLine:
-    expression = CronExpression.parse(job.config.schedule, where=job.where)
+    expression = CronExpression.parse(job.config.schedule, where=job.where, name=job.name)
     times = firings(expression, job.config.time_zone, after=now)
     return JobLine(job=job, words=in_words(expression), next_run=next(times, None))
 

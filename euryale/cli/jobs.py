@@ -97,7 +97,7 @@ def next_firings(
         from euryale.words import in_words  # noqa: PLC0415
 
         job = load_project(app).job(name)
-        expression = CronExpression.parse(job.config.schedule, where=job.where)
+        expression = CronExpression.parse(job.config.schedule, where=job.where, name=job.name)
         now = datetime.now(UTC)
         times = list(islice(firings(expression, job.config.time_zone, after=now), count))
         words = in_words(expression)
