@@ -1,0 +1,266 @@
+"""What would become of each firing: a schedule simulated by Temporal's own rules, in an instant.
+
+The rules are those of Temporal's scheduler, as its server applies them:
+
+- A firing that is due while the server is down is looked at when it is back. If it is older than
+  the catch-up window by then, it is missed; else the overlap policy decides, oldest first.
+- A firing that is due while the schedule is paused is gone, and so is a buffered run whose turn
+  comes then. Neither is caught up.
+- Only starts are counted by `number_of_executions`: not what is skipped, missed or paused.
+
+Jitter is left out, and a cancelled run is taken to end at once. Where two things happen in the
+same second, a run ends before the next firing is looked at.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Literal
+
+from euryale.config import Overlap
+
+Span = tuple[datetime, datetime]
+"""From when to when: two aware times, both included."""
+
+Outcome = Literal["started", "buffered", "caught_up", "skipped", "missed", "paused", "exhausted"]
+"""What became of a firing. The first three are starts: on time, after waiting for the run before,
+and after the server was back. The others started nothing: the overlap policy skipped it, the
+catch-up window had passed, the schedule was paused, or `number_of_executions` was used up."""
+
+LONGEST_BUFFER = 1_000
+"""Firings that Temporal's scheduler holds at most; the next ones are dropped (its source)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """One firing, and what became of it.
+
+    Attributes:
+        nominal: When it was due.
+        started: When its run started; `None` if none did.
+        outcome: What became of it; see `Outcome`.
+        reason: Why, in words; empty for a run that started on time and ended by itself.
+        ended: When its run ended; `None` if there was none.
+    """
+
+    nominal: datetime
+    started: datetime | None
+    outcome: Outcome
+    reason: str = ""
+    ended: datetime | None = None
+
+
+def simulate(
+    firings: Iterable[datetime],
+    *,
+    overlap: Overlap = "skip",
+    catch_up: timedelta = timedelta(days=365),
+    duration: timedelta | Callable[[datetime], timedelta] = timedelta(0),
+    outages: Sequence[Span] = (),
+    pauses: Sequence[Span] = (),
+    number_of_executions: int | None = None,
+) -> tuple[Simulated, ...]:
+    """Tell what becomes of each firing of a schedule.
+
+    Args:
+        firings: Aware times, ascending; what fires without end must be cut off.
+        overlap: What happens when a run is due while the one before still runs.
+        catch_up: How late a run may start after an outage. Temporal's own default is a year.
+        duration: How long a run takes, or a function that says so for a nominal time.
+        outages: When the server is down. A run that would end meanwhile ends when it is back.
+        pauses: When the schedule is paused. It can't be paused or resumed while the server is
+            down: that happens when it is back.
+        number_of_executions: How many runs may start in all; no end if absent.
+
+    Returns:
+        One result for each firing, in their order. Runs that are buffered after the last firing
+        are followed to their start.
+
+    Raises:
+        ValueError: A span's times are naive, or it ends before it starts.
+
+    Example:
+        >>> from datetime import UTC
+        >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        >>> hourly = [noon + timedelta(hours=hour) for hour in range(3)]
+        >>> [each.outcome for each in simulate(hourly, duration=timedelta(minutes=90))]
+        ['started', 'skipped', 'started']
+    """
+    for start, end in (*outages, *pauses):
+        if start.tzinfo is None or end.tzinfo is None:
+            raise ValueError("the times of an outage or a pause must be aware: add tzinfo=UTC")
+        if end < start:
+            raise ValueError(f"an outage or a pause ends at {end}, before it starts at {start}")
+    server = _Server(
+        overlap=overlap,
+        catch_up=catch_up,
+        duration=duration,
+        outages=outages,
+        pauses=pauses,
+        number_of_executions=number_of_executions,
+    )
+    for at, due in groupby(firings, key=server.up_at):
+        server.finish_runs(until=at)
+        server.wake(at, list(due))
+    server.finish_runs(until=None)
+    return tuple(server.results)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run under way: its place among the results, and when it ends by itself."""
+
+    index: int
+    nominal: datetime
+    ends: datetime
+
+
+class _Server:
+    """The state of a schedule on a server, which changes only when the server wakes up for it."""
+
+    def __init__(
+        self,
+        *,
+        overlap: Overlap,
+        catch_up: timedelta,
+        duration: timedelta | Callable[[datetime], timedelta],
+        outages: Sequence[Span],
+        pauses: Sequence[Span],
+        number_of_executions: int | None,
+    ) -> None:
+        self._overlap = overlap
+        self._catch_up = catch_up
+        self._duration = duration
+        self._outages = sorted(outages)
+        moved = ((self.up_at(start), self.up_at(end)) for start, end in pauses)
+        # A pause that both begins and ends in an outage never reached the server.
+        self._pauses = [(start, end) for start, end in moved if start < end]
+        self._remaining = number_of_executions
+        self._running: _Run | None = None
+        self._buffer: list[int] = []
+        self.results: list[Simulated] = []
+
+    def up_at(self, moment: datetime) -> datetime:
+        """The same moment, or the end of the outage that it lies in."""
+        for start, end in self._outages:
+            if start <= moment <= end:
+                moment = end.astimezone(moment.tzinfo)
+        return moment
+
+    def finish_runs(self, *, until: datetime | None) -> None:
+        """Let runs end, and buffered ones start in their place."""
+        while (run := self._running) and (until is None or run.ends <= until):
+            self._running = None
+            if not self._buffer:
+                return
+            self._act(run.ends)
+
+    def wake(self, at: datetime, due: list[datetime]) -> None:
+        """Look at what has become due, and start, buffer or skip it."""
+        refusal = self._refusal(at)
+        for nominal in due:
+            index = len(self.results)
+            self.results.append(Simulated(nominal, None, "missed"))
+            if refusal:
+                self._settle(index, *refusal)
+            elif at - nominal > self._catch_up:
+                self._settle(index, "missed", f"the catch-up window of {self._catch_up} had passed")
+            elif len(self._buffer) >= LONGEST_BUFFER:
+                self._settle(index, "missed", f"{LONGEST_BUFFER} firings were waiting already")
+            else:
+                self._buffer.append(index)
+        self._act(at)
+
+    def _act(self, at: datetime) -> None:
+        """Apply the overlap policy to the buffer, oldest first."""
+        while self._buffer:
+            waiting, self._buffer = self._buffer, []
+            if self._overlap == "allow_all":
+                for index in waiting:
+                    self._start(index, at)
+            elif self._running is None:
+                first, rest = self._choose(waiting)
+                # Nothing starts if the schedule is paused or exhausted: then the next one is tried.
+                self._start(first, at)
+                self._buffer = rest
+                if self._running is not None:
+                    self._overlap_with(f"the run of {self._told(first)} was due before it")
+                    return
+            elif self._overlap in ("cancel_other", "terminate_other"):
+                self._end_running(at, by=waiting[-1])
+                self._buffer = waiting
+            else:
+                self._buffer = waiting
+                nominal = _told(self._running.nominal)
+                self._overlap_with(f"the run of {nominal} was still running")
+                return
+
+    def _choose(self, waiting: list[int]) -> tuple[int, list[int]]:
+        """Which one to start while nothing runs, and the ones that still wait after it."""
+        if self._overlap not in ("cancel_other", "terminate_other"):
+            return waiting[0], waiting[1:]
+        for index in waiting[:-1]:
+            self._settle(index, "skipped", f"the run of {self._told(waiting[-1])} took its place")
+        return waiting[-1], []
+
+    def _overlap_with(self, reason: str) -> None:
+        """Keep in the buffer what the policy keeps while a run is under way; skip the rest."""
+        kept = {"skip": 0, "buffer_one": 1}.get(self._overlap, len(self._buffer))
+        for index in self._buffer[kept:]:
+            held = self._buffer[0]
+            self._settle(
+                index, "skipped", f"the run of {self._told(held)} was waiting" if kept else reason
+            )
+        self._buffer = self._buffer[:kept]
+
+    def _start(self, index: int, at: datetime) -> None:
+        refusal = self._refusal(at)
+        if refusal:
+            self._settle(index, *refusal)
+            return
+        if self._remaining is not None:
+            self._remaining -= 1
+        nominal = self.results[index].nominal
+        length = self._duration(nominal) if callable(self._duration) else self._duration
+        ends = self.up_at(at + length)
+        outcome: Outcome = "started"
+        reason = ""
+        if (back := self.up_at(nominal)) > nominal:
+            outcome, reason = "caught_up", f"the server was down until {_told(back)}"
+        elif at > nominal:
+            outcome, reason = "buffered", "the run before it was still running"
+        self.results[index] = Simulated(nominal, at, outcome, reason, ends)
+        if self._overlap != "allow_all":
+            self._running = _Run(index, nominal, ends)
+
+    def _end_running(self, at: datetime, *, by: int) -> None:
+        run = self._running
+        assert run is not None  # noqa: S101 -- for the type checker
+        result = self.results[run.index]
+        verb = "cancelled" if self._overlap == "cancel_other" else "terminated"
+        reason = f"{verb} when the run of {self._told(by)} was due"
+        self.results[run.index] = replace(
+            result, ended=at, reason=f"{result.reason}; {reason}" if result.reason else reason
+        )
+        self._running = None
+
+    def _refusal(self, at: datetime) -> tuple[Outcome, str] | None:
+        """Why nothing can start at that time, if so."""
+        for start, end in self._pauses:
+            if start <= at <= end:
+                return "paused", f"the schedule was paused until {_told(end)}"
+        if self._remaining is not None and self._remaining <= 0:
+            return "exhausted", "number_of_executions was used up"
+        return None
+
+    def _settle(self, index: int, outcome: Outcome, reason: str) -> None:
+        self.results[index] = replace(self.results[index], outcome=outcome, reason=reason)
+
+    def _told(self, index: int) -> str:
+        return _told(self.results[index].nominal)
+
+
+def _told(moment: datetime) -> str:
+    """A time to the second where it has any."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment.second else f"{moment:%Y-%m-%d %H:%M}"
