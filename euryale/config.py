@@ -11,6 +11,15 @@ Overlap = Literal[
 ]
 """What happens when a run is due while the one before still runs. Temporal's own policies."""
 
+Dst = Literal["once", "skip", "twice"]
+"""What a job does about wall-clock times that the clocks leave out or show twice.
+
+`once` is Debian's rule (cron(8)): a time in the gap runs once, at the gap's end, and a time in the
+fold once, the first time; but a job whose minute or hour field begins with `*` runs by elapsed
+time, whenever the clock on the wall shows a matching time. `skip` runs no time twice and none in
+the gap. `twice` runs every time of the fold at both passes, and those in the gap once, at its end.
+"""
+
 Duration = Annotated[timedelta, Field(gt=timedelta(0))]
 
 
@@ -57,6 +66,8 @@ class ScheduledJobConfig(BaseModel):
         data: What the handler gets as `data`.
         number_of_executions: How many scheduled runs the job may have in all; no end if absent.
         time_zone: The IANA name of the zone whose wall clock the cron expression means.
+        dst: What becomes of times that the zone's clocks leave out or show twice, when they are put
+            forward or back: `once` (Debian's rule), `skip` or `twice`.
         overlap: What happens when a run is due while the one before still runs.
         catch_up: How late a run may start after an outage; by default one interval of the
             schedule, at least a minute and at most a day.
@@ -80,6 +91,7 @@ class ScheduledJobConfig(BaseModel):
     data: dict[str, Any] = {}
     number_of_executions: Annotated[int, Field(ge=1)] | None = None
     time_zone: str = "UTC"
+    dst: Dst = "once"
     overlap: Overlap = "skip"
     catch_up: Annotated[timedelta, Field(ge=timedelta(seconds=10))] | None = None
     jitter: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)

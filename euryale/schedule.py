@@ -56,7 +56,7 @@ class DesiredSchedule:
         config = self.job.config
         expression = CronExpression.parse(config.schedule, where=self.job.where, name=config.name)
         compiled = compile_calendars(expression, config.time_zone, where=self.job.where)
-        catch_up = config.catch_up or default_catch_up(expression, config.time_zone)
+        catch_up = config.catch_up or default_catch_up(expression)
         return Schedule(
             action=ScheduleActionStartWorkflow(
                 config.name,

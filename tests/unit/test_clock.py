@@ -11,7 +11,7 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from euryale.clock import default_catch_up, firings, shortest_interval
+from euryale.clock import default_catch_up, firings, nominal
 from euryale.cron import FIELDS, CronExpression, CronField
 from euryale.errors import ScheduleInvalid
 
@@ -295,34 +295,21 @@ def test_cronsim_says_the_same_also_where_clocks_are_changed(
 
 
 @pytest.mark.parametrize(
-    ("text", "shortest"),
-    [
-        ("* * * * *", timedelta(minutes=1)),
-        ("*/7 * * * *", timedelta(minutes=4)),
-        ("0 9-17 * * 1-5", timedelta(hours=1)),
-        ("0 0,23 1,31 * *", timedelta(hours=1)),
-        ("0 0 * * *", timedelta(days=1)),
-        ("0 0 * * 1", timedelta(days=7)),
-        ("0 0 13 * 5", timedelta(days=1)),
-        ("0 0 29 2 *", timedelta(days=1461)),
-    ],
-)
-def test_the_shortest_interval_is_the_least_distance_of_two_firings(
-    text: str, shortest: timedelta
-) -> None:
-    assert shortest_interval(CronExpression.parse(text), "UTC") == shortest
-
-
-@pytest.mark.parametrize(
     ("text", "window"),
     [
         ("* * * * *", timedelta(minutes=1)),
+        ("*/7 * * * *", timedelta(minutes=4)),
         ("*/15 * * * *", timedelta(minutes=15)),
+        ("0 9-17 * * 1-5", timedelta(hours=1)),
+        ("10 0,23 * * *", timedelta(hours=1)),
+        ("10 0,23 1,31 * *", timedelta(hours=1)),
+        ("10 0,23 1,15 * *", timedelta(hours=23)),
         ("0 0 * * *", timedelta(days=1)),
+        ("0 0 * * 1", timedelta(days=1)),
         ("@yearly", timedelta(days=1)),
     ],
 )
 def test_the_default_catch_up_window_is_one_interval_but_at_most_a_day(
     text: str, window: timedelta
 ) -> None:
-    assert default_catch_up(CronExpression.parse(text), "Asia/Kolkata") == window
+    assert default_catch_up(CronExpression.parse(text)) == window
