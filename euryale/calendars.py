@@ -4,18 +4,28 @@ Temporal's own cron dialect means something else without saying so (both day fie
 begins a comment); structured calendars say exactly which values match.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
 from temporalio.client import ScheduleCalendarSpec, ScheduleRange
 
-from euryale.cron import DAY_OF_MONTH, DAY_OF_WEEK, CronExpression
+from euryale.cron import CronExpression
+from euryale.day_rules import EVERY_DAY_BEFORE_LAST, DayRule
 from euryale.errors import ScheduleInvalid
 from euryale.zones import next_transition, time_zone
 
 _LONGEST_COMMENT = 200
 _SHORTEST_PROGRESSION = 3
+
+# The months of each length, and the years in which they have it; no years are all years.
+_LENGTHS: tuple[tuple[int, tuple[int, ...], tuple[ScheduleRange, ...]], ...] = (
+    (31, (1, 3, 5, 7, 8, 10, 12), ()),
+    (30, (4, 6, 9, 11), ()),
+    (29, (2,), (ScheduleRange(2000, 2096, 4),)),
+    (28, (2,), (*(ScheduleRange(2000 + n, 2096 + n, 4) for n in (1, 2, 3)), ScheduleRange(2100))),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,7 @@ def compile_calendars(
 ) -> CompiledSchedule:
     """Compile an expression to the fewest calendars that mean the same in its zone.
 
-    One calendar says an expression; the either-day rule takes two, one for each day field.
+    One calendar says most expressions; the either-day rule takes two, one for each day field.
 
     Args:
         expression: The cron expression.
@@ -54,23 +64,52 @@ def compile_calendars(
         [1, 31]
     """
     refuse_transitions(zone, since=since, where=where)
-    days_of_month, days_of_week = expression.days_of_month, expression.days_of_week
-    if expression.either_day:
-        days = [(days_of_month, DAY_OF_WEEK.every), (DAY_OF_MONTH.every, days_of_week)]
-    else:
-        days = [(days_of_month, days_of_week)]
-    calendars = tuple(
+    zone = expression.in_zone(zone, where=where)
+    calendars = wall_clock_calendars(expression)
+    return CompiledSchedule(calendars=calendars, time_zone_name=zone)
+
+
+def wall_clock_calendars(expression: CronExpression) -> tuple[ScheduleCalendarSpec, ...]:
+    """The calendars that mean an expression on a wall clock that is never changed.
+
+    Each rule for days takes one calendar; one that counts from the month's end takes one for
+    each length that months have, up to four.
+
+    Example:
+        >>> len(wall_clock_calendars(CronExpression.parse("0 9 LW * *")))
+        8
+    """
+    return tuple(
         ScheduleCalendarSpec(
+            second=_ranges(expression.seconds),
             minute=_ranges(expression.minutes),
             hour=_ranges(expression.hours),
-            day_of_month=_ranges(in_month),
-            month=_ranges(expression.months),
-            day_of_week=_ranges(in_week),
+            day_of_month=_ranges(days),
+            month=_ranges(months),
+            year=years,
+            day_of_week=_ranges(rule.days_of_week),
             comment=_comment(expression),
         )
-        for in_month, in_week in days
+        for rule in expression.day_rules
+        for days, months, years in _by_length(rule, expression.months)
     )
-    return CompiledSchedule(calendars=calendars, time_zone_name=zone)
+
+
+def _by_length(
+    rule: DayRule, months: tuple[int, ...]
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], tuple[ScheduleRange, ...]]]:
+    """The rule's days of the month, and the months and years in which they mean the rule."""
+    if rule.days_before_last == EVERY_DAY_BEFORE_LAST:
+        yield rule.days_of_month, months, ()
+        return
+    alike: dict[tuple[tuple[int, ...], tuple[ScheduleRange, ...]], list[int]] = {}
+    for length, of_this_length, years in _LENGTHS:
+        matching = [month for month in months if month in of_this_length]
+        days = rule.days_in(length)
+        if days and matching:
+            alike.setdefault((days, years), []).extend(matching)
+    for (days, years), matching in alike.items():
+        yield days, tuple(sorted(matching)), years
 
 
 def refuse_transitions(zone: str, *, since: datetime | None = None, where: str = "") -> None:
