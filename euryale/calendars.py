@@ -50,7 +50,8 @@ def compile_calendars(
 
     Args:
         expression: The cron expression.
-        zone: The IANA name of the zone whose wall clock the expression means.
+        zone: The IANA name of the zone whose wall clock the expression means, where it names none
+            itself.
         since: The zone's clocks may not be changed after this time; by default now. On the days
             when they are, Temporal's calendars misfire.
         where: The file and line or the field that a refusal should name.
@@ -63,8 +64,8 @@ def compile_calendars(
         >>> [calendar.day_of_month[0].end for calendar in compiled.calendars]
         [1, 31]
     """
+    zone = expression.zone or zone
     refuse_transitions(zone, since=since, where=where)
-    zone = expression.in_zone(zone, where=where)
     calendars = wall_clock_calendars(expression)
     return CompiledSchedule(calendars=calendars, time_zone_name=zone)
 

@@ -152,21 +152,6 @@ class CronExpression:
         )
 
     @property
-    def days_of_month(self) -> tuple[int, ...]:
-        """The plain days of the month; `day_rules` say more."""
-        return self.day_of_month.values
-
-    @property
-    def days_of_week(self) -> tuple[int, ...]:
-        """The plain days of the week; `day_rules` say more."""
-        return self.day_of_week.values
-
-    @property
-    def wildcards(self) -> frozenset[str]:
-        """The hour's name where the time of day is left open."""
-        return frozenset({HOUR.name} if self.hour_is_wildcard else ())
-
-    @property
     def either_day(self) -> bool:
         """Whether a day matches when either day field does: both are restricted (crontab(5))."""
         return self.day_of_month.restricted and self.day_of_week.restricted
