@@ -7,17 +7,17 @@ begins a comment); structured calendars say exactly which values match.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from temporalio.client import ScheduleCalendarSpec, ScheduleRange
 
+from euryale.config import Dst
 from euryale.cron import CronExpression
 from euryale.day_rules import EVERY_DAY_BEFORE_LAST, DayRule
-from euryale.errors import ScheduleInvalid
+from euryale.ranges import ranges
+from euryale.utc_calendars import utc_calendars, written_years
 from euryale.zones import next_transition, time_zone
 
 _LONGEST_COMMENT = 200
-_SHORTEST_PROGRESSION = 3
 
 # The months of each length, and the years in which they have it; no years are all years.
 _LENGTHS: tuple[tuple[int, tuple[int, ...], tuple[ScheduleRange, ...]], ...] = (
@@ -35,29 +35,39 @@ class CompiledSchedule:
     Attributes:
         calendars: The schedule fires when any of them matches; once, if several do.
         time_zone_name: The zone whose wall clock the calendars mean.
+        horizon: The time in UTC from which on nothing fires, because the calendars were written out
+            up to there only; `None` if they go on for ever, as in zones without transitions.
     """
 
     calendars: tuple[ScheduleCalendarSpec, ...]
     time_zone_name: str
+    horizon: datetime | None = None
 
 
 def compile_calendars(
-    expression: CronExpression, zone: str, *, since: datetime | None = None, where: str = ""
+    expression: CronExpression,
+    zone: str,
+    *,
+    dst: Dst = "once",
+    since: datetime | None = None,
+    where: str = "",
 ) -> CompiledSchedule:
-    """Compile an expression to the fewest calendars that mean the same in its zone.
+    """Compile an expression to few calendars that match when it fires.
 
-    One calendar says most expressions; the either-day rule takes two, one for each day field.
+    One calendar says most expressions in a zone whose clocks stay as they are; the either-day rule
+    takes two, one for each day field. A zone whose clocks will be changed takes some dozens, in
+    UTC, up to the end of the tenth year after `since`: so the result changes once a year.
 
     Args:
         expression: The cron expression.
         zone: The IANA name of the zone whose wall clock the expression means, where it names none
             itself.
-        since: The zone's clocks may not be changed after this time; by default now. On the days
-            when they are, Temporal's calendars misfire.
+        dst: The policy for times that the zone's clocks leave out or show twice.
+        since: The time from which on it is to be right; by default now.
         where: The file and line or the field that a refusal should name.
 
     Raises:
-        ScheduleInvalid: No zone bears the name, or its clocks will be changed.
+        ScheduleInvalid: No zone bears the name.
 
     Example:
         >>> compiled = compile_calendars(CronExpression.parse("0 9 1 * MON"), "UTC")
@@ -65,9 +75,18 @@ def compile_calendars(
         [1, 31]
     """
     zone = expression.zone or zone
-    refuse_transitions(zone, since=since, where=where)
-    calendars = wall_clock_calendars(expression)
-    return CompiledSchedule(calendars=calendars, time_zone_name=zone)
+    rules = time_zone(zone, where=where)
+    moment = (since or datetime.now(UTC)).astimezone(UTC)
+    # Asked by the day, so that the walk through the years is done once for all jobs of a zone.
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if next_transition(rules, day) is None:
+        return CompiledSchedule(wall_clock_calendars(expression), zone)
+    years = written_years(moment)
+    return CompiledSchedule(
+        utc_calendars(expression, rules, dst=dst, years=years),
+        "UTC",
+        horizon=datetime(years.stop, 1, 1, tzinfo=UTC),
+    )
 
 
 def wall_clock_calendars(expression: CronExpression) -> tuple[ScheduleCalendarSpec, ...]:
@@ -82,13 +101,13 @@ def wall_clock_calendars(expression: CronExpression) -> tuple[ScheduleCalendarSp
     """
     return tuple(
         ScheduleCalendarSpec(
-            second=_ranges(expression.seconds),
-            minute=_ranges(expression.minutes),
-            hour=_ranges(expression.hours),
-            day_of_month=_ranges(days),
-            month=_ranges(months),
+            second=ranges(expression.seconds),
+            minute=ranges(expression.minutes),
+            hour=ranges(expression.hours),
+            day_of_month=ranges(days),
+            month=ranges(months),
             year=years,
-            day_of_week=_ranges(rule.days_of_week),
+            day_of_week=ranges(rule.days_of_week),
             comment=_comment(expression),
         )
         for rule in expression.day_rules
@@ -111,49 +130,6 @@ def _by_length(
             alike.setdefault((days, years), []).extend(matching)
     for (days, years), matching in alike.items():
         yield days, tuple(sorted(matching)), years
-
-
-def refuse_transitions(zone: str, *, since: datetime | None = None, where: str = "") -> None:
-    """Refuse a zone whose clocks will be changed; see `compile_calendars`.
-
-    Raises:
-        ScheduleInvalid: No zone bears the name, or its clocks will be changed.
-    """
-    # Asked by the day, so that the walk through the years is done once for all jobs of a zone.
-    moment = (since or datetime.now(UTC)).astimezone(UTC)
-    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    transition = next_transition(time_zone(zone, where=where), day)
-    if transition is not None:
-        raise ScheduleInvalid(
-            f"time_zone '{zone}' changes its clocks (next on {transition:%Y-%m-%d}), and time"
-            " zones with daylight saving time are not supported yet",
-            where=where,
-            mend="use time_zone='UTC' and write the schedule in UTC",
-        )
-
-
-def _ranges(values: tuple[int, ...]) -> tuple[ScheduleRange, ...]:
-    """Fold ascending values into ranges with steps, from the left, the longest first."""
-    ranges = []
-    rest = values
-    while rest:
-        length = _progression(rest)
-        if length >= _SHORTEST_PROGRESSION:
-            ranges.append(ScheduleRange(rest[0], rest[length - 1], rest[1] - rest[0]))
-        else:
-            length = 1
-            ranges.append(ScheduleRange(rest[0]))
-        rest = rest[length:]
-    return tuple(ranges)
-
-
-def _progression(values: tuple[int, ...]) -> int:
-    """How many of the values, from the first on, lie at equal distances."""
-    distances = [later - earlier for earlier, later in pairwise(values)]
-    length = 0
-    while length < len(distances) and distances[length] == distances[0]:
-        length += 1
-    return length + 1
 
 
 def _comment(expression: CronExpression) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from euryale.calendars import refuse_transitions
 from euryale.config import Retry, ScheduledJobConfig
 from euryale.cron import CronExpression
 from euryale.errors import (
@@ -38,6 +37,7 @@ from euryale.job import (
     read_config,
     validation_problems,
 )
+from euryale.zones import time_zone
 
 _CONFIG_MODELS = {ScheduledJobConfig.__name__, Retry.__name__}
 _CONFIG_EXAMPLE = 'write `config = ScheduledJobConfig(name="...", schedule="0 0 * * *")`'
@@ -215,7 +215,7 @@ def _config_of(
         return None, (ConfigInvalid(str(error), where=where, mend=_CONFIG_EXAMPLE),)
     checks: dict[str, Callable[..., Any]] = {
         "schedule": functools.partial(CronExpression.parse, name=config.name),
-        "time_zone": refuse_transitions,
+        "time_zone": time_zone,
     }
     errors = []
     for name, check in checks.items():
