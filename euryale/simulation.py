@@ -8,8 +8,11 @@ The rules are those of Temporal's scheduler, as its server applies them:
   comes then. Neither is caught up.
 - Only starts are counted by `number_of_executions`: not what is skipped, missed or paused.
 
-Jitter is left out, and a cancelled run is taken to end at once. Where two things happen in the
-same second, a run ends before the next firing is looked at.
+- A run that would end while the server is down ends when it is back, but only after the firings
+  of the meantime were looked at: a worker takes seconds to return, the scheduler doesn't.
+
+Jitter is left out, and a cancelled run is taken to end at once. Where a run ends in the very moment
+of a firing, it is over when the firing is looked at.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -68,7 +71,8 @@ def simulate(
         overlap: What happens when a run is due while the one before still runs.
         catch_up: How late a run may start after an outage. Temporal's own default is a year.
         duration: How long a run takes, or a function that says so for a nominal time.
-        outages: When the server is down. A run that would end meanwhile ends when it is back.
+        outages: When the server is down. While only the workers are, nothing is skipped or caught
+            up: runs start and wait for a worker, which is a matter of their `duration`.
         pauses: When the schedule is paused. It can't be paused or resumed while the server is
             down: that happens when it is back.
         number_of_executions: How many runs may start in all; no end if absent.
@@ -148,9 +152,15 @@ class _Server:
                 moment = end.astimezone(moment.tzinfo)
         return moment
 
+    def _is_end_of_outage(self, at: datetime, run: _Run) -> bool:
+        """Whether the server is back only now, so that it can't know yet that the run ended."""
+        return run.ends == at and any(end == at for _, end in self._outages)
+
     def finish_runs(self, *, until: datetime | None) -> None:
         """Let runs end, and buffered ones start in their place."""
-        while (run := self._running) and (until is None or run.ends <= until):
+        while run := self._running:
+            if until is not None and (run.ends > until or self._is_end_of_outage(until, run)):
+                return
             self._running = None
             if not self._buffer:
                 return
