@@ -5,6 +5,7 @@ a schedule happens where two regimes meet. Going forward leaves a **gap**: wall-
 never come. Going back makes a **fold**: wall-clock times that come twice.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -97,6 +98,13 @@ def regimes(zone: ZoneInfo, start: datetime, end: datetime = _END) -> Iterator[R
         if following > start:
             yield Regime(moment, min(following, end), offset, before)
         before, offset, moment = offset, _offset(zone, following), following
+
+
+@functools.lru_cache(maxsize=1_000)
+def regimes_in(zone: ZoneInfo, years: range) -> tuple[Regime, ...]:
+    """The regimes of a zone that overlap some years, in UTC; remembered for the next job."""
+    start, end = (datetime(year, 1, 1, tzinfo=UTC) for year in (years.start, years.stop))
+    return tuple(regimes(zone, start, end))
 
 
 def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import (
@@ -16,10 +17,12 @@ from temporalio.client import (
 
 from euryale.calendars import compile_calendars
 from euryale.clock import default_catch_up
-from euryale.config import ScheduledJobConfig
 from euryale.cron import CronExpression
 from euryale.job import Job
 from euryale.memo import MEMO, run_memo
+from euryale.regimes import regimes_in
+from euryale.utc_calendars import written_years
+from euryale.zones import time_zone
 
 OVERLAP = {
     "skip": ScheduleOverlapPolicy.SKIP,
@@ -44,18 +47,26 @@ class DesiredSchedule:
         task_queue: Where the application's workers wait for runs.
         hash: Changes when and only when the schedule does. Temporal answers with a canonical form
             of what it was given, so this is what is compared.
+        since: The time that it was made for, from which on it is right.
     """
 
     id: str
     job: Job
     task_queue: str
     hash: str
+    since: datetime
 
     def schedule(self) -> Schedule:
         """The schedule as Temporal's client takes it, as it is first made."""
         config = self.job.config
         expression = CronExpression.parse(config.schedule, where=self.job.where, name=config.name)
-        compiled = compile_calendars(expression, config.time_zone, where=self.job.where)
+        compiled = compile_calendars(
+            expression,
+            config.time_zone,
+            dst=config.dst,
+            since=self.since,
+            where=self.job.where,
+        )
         catch_up = config.catch_up or default_catch_up(expression)
         return Schedule(
             action=ScheduleActionStartWorkflow(
@@ -81,22 +92,44 @@ class DesiredSchedule:
         )
 
 
-def desired_schedule(app: str, job: Job, task_queue: str) -> DesiredSchedule:
+def desired_schedule(
+    app: str, job: Job, task_queue: str, *, since: datetime | None = None
+) -> DesiredSchedule:
     """The schedule that a job of an application wants.
+
+    Args:
+        app: The application's name.
+        job: The job.
+        task_queue: Where the application's workers wait for runs.
+        since: An aware time, from which on the schedule is to be right; by default now. In zones
+            whose clocks are changed the schedule is another one each year.
 
     Example:
         `desired_schedule("shop", job, "shop").id` is `shop/publish-once-a-day`.
     """
+    since = since or datetime.now(UTC)
     return DesiredSchedule(
         id=f"{app}/{job.name}",
         job=job,
         task_queue=task_queue,
-        hash=_hash(job.config, task_queue),
+        hash=_hash(job, task_queue, since),
+        since=since,
     )
 
 
-def _hash(config: ScheduledJobConfig, task_queue: str) -> str:
+def _hash(job: Job, task_queue: str, since: datetime) -> str:
     # `paused` is how a schedule starts out; afterwards it belongs to whoever operates it.
-    wanted: dict[str, Any] = config.model_dump(mode="json", exclude={"paused"})
-    text = json.dumps([FORMAT, task_queue, wanted], sort_keys=True)
+    wanted: dict[str, Any] = job.config.model_dump(mode="json", exclude={"paused"})
+    text = json.dumps([FORMAT, task_queue, wanted, _changes(job, since)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _changes(job: Job, since: datetime) -> list[str]:
+    """The changes of the clocks that the calendars are written around, if there are any."""
+    expression = CronExpression.parse(job.config.schedule, where=job.where)
+    zone = time_zone(expression.zone or job.config.time_zone, where=job.where)
+    # The first regime was there before.
+    return [
+        f"{regime.start.isoformat()} {regime.before} {regime.offset}"
+        for regime in regimes_in(zone, written_years(since))[1:]
+    ]

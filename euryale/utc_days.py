@@ -14,13 +14,13 @@ import functools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from euryale.cron import CronExpression
 from euryale.day_rules import DayRule
-from euryale.regimes import Regime, SeamRule, regimes
+from euryale.regimes import Regime, SeamRule, regimes_in
 
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
@@ -70,7 +70,7 @@ def firing_times(
     hours = sum(1 << 60 * hour for hour in expression.hours)
     # Times of day in wall-clock time; there is no carry, for a minute is less than an hour.
     wanted = hours * sum(1 << minute for minute in expression.minutes)
-    met = _met(zone, years)
+    met = regimes_in(zone, years)
     stretches = [(each.offset, each.first_firing(seam), each.end) for each in met]
     minutes_by_days: dict[int, int] = defaultdict(int)
     for minutes, offsets in _alike(wanted, stretches):
@@ -81,13 +81,6 @@ def firing_times(
             yield FiringTimes(minutes, expression.seconds, days)
     if seam.catches:
         yield from _caught(expression, wanted, local_days, met, years)
-
-
-@functools.lru_cache(maxsize=100)
-def _met(zone: ZoneInfo, years: range) -> tuple[Regime, ...]:
-    """The regimes of some years, in UTC."""
-    start = datetime(years.start, 1, 1, tzinfo=UTC)
-    return tuple(regimes(zone, start, datetime(years.stop, 1, 1, tzinfo=UTC)))
 
 
 @functools.lru_cache(maxsize=1_000)
