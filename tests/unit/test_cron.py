@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from euryale.cron import CronExpression
-from euryale.cron_fields import DAY_OF_MONTH, DAY_OF_WEEK, FIELDS, HOUR, MINUTE, MONTH, SECOND
+from euryale.cron_fields import (
+    DAY_OF_MONTH,
+    DAY_OF_WEEK,
+    FIELDS,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    CronField,
+    FieldText,
+    read_field,
+)
 from euryale.errors import ScheduleInvalid
 
 
@@ -185,6 +196,20 @@ def test_a_range_that_runs_backwards_goes_over_the_fields_end(
         parsed.months,
         parsed.day_of_week.values,
     )
+
+
+@given(st.sampled_from([SECOND, MINUTE, HOUR, MONTH, DAY_OF_WEEK]), st.data())
+def test_a_range_takes_every_nth_value_on_the_way_from_its_first_to_its_last(
+    field: CronField, data: st.DataObject
+) -> None:
+    first, last = data.draw(st.sampled_from(field.every)), data.draw(st.sampled_from(field.every))
+    step = data.draw(st.integers(1, 70))
+    way = [first]
+    while way[-1] != last:
+        way.append(field.low if way[-1] == field.high else way[-1] + 1)
+    expected = tuple(sorted(way[::step]))
+    written = FieldText(f"{first}-{last}/{step}", field, "")
+    assert read_field(written).values == expected
 
 
 def test_a_question_mark_leaves_a_day_field_to_the_other_one() -> None:
