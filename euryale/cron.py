@@ -12,11 +12,7 @@ from datetime import date, timedelta
 from typing import Self
 
 from euryale.cron_fields import (
-    DAY_OF_MONTH,
-    DAY_OF_WEEK,
     FIELDS,
-    HOUR,
-    MINUTE,
     MONTH,
     SECOND,
     CronField,
@@ -30,20 +26,7 @@ from euryale.errors import ScheduleInvalid
 from euryale.interval import parse_interval
 from euryale.zones import time_zone
 
-__all__ = [
-    "DAY_OF_MONTH",
-    "DAY_OF_WEEK",
-    "FIELDS",
-    "HOUR",
-    "MINUTE",
-    "MONTH",
-    "SECOND",
-    "CronExpression",
-    "CronField",
-    "DayRule",
-    "Every",
-    "parse_schedule",
-]
+__all__ = ["FIELDS", "CronExpression", "CronField", "DayRule", "Every", "parse_schedule"]
 
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -220,18 +203,18 @@ def _without_zone(shown: str, where: str) -> tuple[str | None, str]:
             where=where,
             mend=f"write CRON_TZ={shortened(match['zone'])}, or give the config's time_zone",
         )
-    if parse_interval(match["rest"], where=where) is not None:
-        raise ScheduleInvalid(
-            f"schedule '{shortened(shown)}' is an interval, which is the same in every zone",
-            where=where,
-            mend="leave CRON_TZ= out",
-        )
     return time_zone(match["zone"], where=where).key, match["rest"]
 
 
 def _split(written: str, shown: str, where: str) -> list[str]:
     """The texts of the six fields; refuses what isn't five or six fields."""
     lowered = written.lower()
+    if parse_interval(written, where=where) is not None:
+        raise ScheduleInvalid(
+            f"schedule '{shortened(shown)}' is an interval, where a cron expression is asked for",
+            where=where,
+            mend="write cron fields, such as '*/15 * * * *'",
+        )
     if written.startswith("@") and lowered not in _NICKNAMES:
         word = lowered.split()[0]
         near = difflib.get_close_matches(word, _NICKNAMES, n=1, cutoff=0.8)
@@ -290,5 +273,5 @@ def _never_matches(
     return ScheduleInvalid(
         f"day of month, month and day of week in schedule '{shortened(shown)}' never meet",
         where=where,
-        mend="read docs/reference/cron.md on which days each form means, or use other days",
+        mend="use other days, or other months",
     )
