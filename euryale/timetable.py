@@ -112,6 +112,7 @@ def parse_timetable(
             mend="write at least one expression, interval or time",
         )
     left_out = tuple(_exception(each, where, name) for each in excepted)
+    time_zone(zone or "UTC", where=where)
     expressions = [part for part in (*entries, *left_out) if isinstance(part, CronExpression)]
     zones = sorted({expression.in_zone(zone, where=where) for expression in expressions})
     if len(zones) > 1:
@@ -122,7 +123,7 @@ def parse_timetable(
         )
     timetable = Timetable(
         entries=entries,
-        zone=zones[0] if zones else time_zone(zone or "UTC", where=where).key,
+        zone=zones[0] if zones else zone or "UTC",
         dst=dst,
         start_at=_moment("start_at", start_at, where),
         end_at=_moment("end_at", end_at, where),
@@ -341,13 +342,27 @@ def _moments(timetable: Timetable, entry: Entry, after: datetime) -> Iterator[da
 
 def _matches(exception: CronExpression, timetable: Timetable, local: datetime) -> bool:
     """Whether an exception fires at a time, by the same policy as the timetable's expressions."""
-    day = local.date()
-    # The end of a gap may lie in the day after the time that is made up for.
-    if not exception.matches_day(day) and not exception.matches_day(day - _DAY):
-        return False
     if takes_whole_minutes(exception):
         local = local.replace(second=0)
-    return local.astimezone(UTC) in _times_on(exception, timetable.zone, timetable.dst, day)
+    day = local.date()
+    if not _is_plain(day, timetable.zone):
+        return local.astimezone(UTC) in _times_on(exception, timetable.zone, timetable.dst, day)
+    return (
+        local.second in exception.seconds
+        and local.minute in exception.minutes
+        and local.hour in exception.hours
+        and exception.matches_day(day)
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _is_plain(day: date, zone: str) -> bool:
+    """Whether the clocks stay as they are on a day and where it begins."""
+    rules = time_zone(zone)
+    start, end = local_day(day, rules)
+    # Where a gap ends with the day before, its times are made up for in the day's first second.
+    shown = {each.astimezone(rules).utcoffset() for each in (start - _SECOND, start, end - _SECOND)}
+    return len(shown) == 1
 
 
 @lru_cache(maxsize=64)
