@@ -104,7 +104,7 @@ def compile_timetable(
     clock = clocks.pop() if clocks else "UTC"
     one_offs = [each for each in timetable.entries if isinstance(each, datetime)]
     intervals = [each.interval for each in timetable.entries if isinstance(each, Every)]
-    horizons = [each.horizon for each in fired if each.horizon is not None]
+    horizons = [each.horizon for each in (*fired, *skipped) if each.horizon is not None]
     return CompiledTimetable(
         calendars=(
             *(calendar for each in fired for calendar in each.calendars),
