@@ -17,7 +17,7 @@ of a firing, it is over when the firing is looked at.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import Literal
 
@@ -116,7 +116,6 @@ class _Run:
     """A run under way: its place among the results, and when it ends by itself."""
 
     index: int
-    nominal: datetime
     ends: datetime
 
 
@@ -136,20 +135,25 @@ class _Server:
         self._overlap = overlap
         self._catch_up = catch_up
         self._duration = duration
-        self._outages = sorted(outages)
+        # All is reckoned in UTC: Python reckons within a zone by its wall clock.
+        self._outages = sorted(
+            (start.astimezone(UTC), end.astimezone(UTC)) for start, end in outages
+        )
         moved = ((self.up_at(start), self.up_at(end)) for start, end in pauses)
         # A pause that both begins and ends in an outage never reached the server.
         self._pauses = [(start, end) for start, end in moved if start < end]
         self._remaining = number_of_executions
         self._running: _Run | None = None
         self._buffer: list[int] = []
+        self._zone: tzinfo | None = UTC
         self.results: list[Simulated] = []
 
     def up_at(self, moment: datetime) -> datetime:
-        """The same moment, or the end of the outage that it lies in."""
+        """The same moment in UTC, or the end of the outage that it lies in."""
+        moment = moment.astimezone(UTC)
         for start, end in self._outages:
             if start <= moment <= end:
-                moment = end.astimezone(moment.tzinfo)
+                moment = end
         return moment
 
     def _is_end_of_outage(self, at: datetime, run: _Run) -> bool:
@@ -168,13 +172,14 @@ class _Server:
 
     def wake(self, at: datetime, due: list[datetime]) -> None:
         """Look at what has become due, and start, buffer or skip it."""
+        self._zone = due[0].tzinfo
         refusal = self._refusal(at)
         for nominal in due:
             index = len(self.results)
             self.results.append(Simulated(nominal, None, "missed"))
             if refusal:
                 self._settle(index, *refusal)
-            elif at - nominal > self._catch_up:
+            elif at - nominal.astimezone(UTC) > self._catch_up:
                 self._settle(index, "missed", f"the catch-up window of {self._catch_up} had passed")
             elif len(self._buffer) >= LONGEST_BUFFER:
                 self._settle(index, "missed", f"{LONGEST_BUFFER} firings were waiting already")
@@ -202,8 +207,8 @@ class _Server:
                 self._buffer = waiting
             else:
                 self._buffer = waiting
-                nominal = _told(self._running.nominal)
-                self._overlap_with(f"the run of {nominal} was still running")
+                running = self._told(self._running.index)
+                self._overlap_with(f"the run of {running} was still running")
                 return
 
     def _choose(self, waiting: list[int]) -> tuple[int, list[int]]:
@@ -236,13 +241,17 @@ class _Server:
         ends = self.up_at(at + length)
         outcome: Outcome = "started"
         reason = ""
-        if (back := self.up_at(nominal)) > nominal:
-            outcome, reason = "caught_up", f"the server was down until {_told(back)}"
-        elif at > nominal:
+        due = nominal.astimezone(UTC)
+        if (back := self.up_at(due)) > due:
+            outcome, reason = "caught_up", f"the server was down until {self._local(back)}"
+        elif at > due:
             outcome, reason = "buffered", "the run before it was still running"
-        self.results[index] = Simulated(nominal, at, outcome, reason, ends)
+        zone = nominal.tzinfo
+        self.results[index] = Simulated(
+            nominal, at.astimezone(zone), outcome, reason, ends.astimezone(zone)
+        )
         if self._overlap != "allow_all":
-            self._running = _Run(index, nominal, ends)
+            self._running = _Run(index, ends)
 
     def _end_running(self, at: datetime, *, by: int) -> None:
         run = self._running
@@ -251,7 +260,9 @@ class _Server:
         verb = "cancelled" if self._overlap == "cancel_other" else "terminated"
         reason = f"{verb} when the run of {self._told(by)} was due"
         self.results[run.index] = replace(
-            result, ended=at, reason=f"{result.reason}; {reason}" if result.reason else reason
+            result,
+            ended=at.astimezone(result.nominal.tzinfo),
+            reason=f"{result.reason}; {reason}" if result.reason else reason,
         )
         self._running = None
 
@@ -259,7 +270,7 @@ class _Server:
         """Why nothing can start at that time, if so."""
         for start, end in self._pauses:
             if start <= at <= end:
-                return "paused", f"the schedule was paused until {_told(end)}"
+                return "paused", f"the schedule was paused until {self._local(end)}"
         if self._remaining is not None and self._remaining <= 0:
             return "exhausted", "number_of_executions was used up"
         return None
@@ -268,9 +279,9 @@ class _Server:
         self.results[index] = replace(self.results[index], outcome=outcome, reason=reason)
 
     def _told(self, index: int) -> str:
-        return _told(self.results[index].nominal)
+        return self._local(self.results[index].nominal)
 
-
-def _told(moment: datetime) -> str:
-    """A time to the second where it has any."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment.second else f"{moment:%Y-%m-%d %H:%M}"
+    def _local(self, moment: datetime) -> str:
+        """A time in the firings' zone, to the second where it has any."""
+        local = moment.astimezone(self._zone)
+        return f"{local:%Y-%m-%d %H:%M:%S}" if local.second else f"{local:%Y-%m-%d %H:%M}"
