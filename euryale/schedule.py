@@ -11,16 +11,14 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleOverlapPolicy,
     SchedulePolicy,
-    ScheduleSpec,
     ScheduleState,
 )
 
-from euryale.calendars import compile_calendars
-from euryale.clock import default_catch_up
-from euryale.cron import CronExpression
 from euryale.job import Job
 from euryale.memo import MEMO, run_memo
 from euryale.regimes import regimes_in
+from euryale.timetable import default_catch_up
+from euryale.timetable_calendars import compile_timetable
 from euryale.utc_calendars import written_years
 from euryale.zones import time_zone
 
@@ -33,7 +31,7 @@ OVERLAP = {
     "allow_all": ScheduleOverlapPolicy.ALLOW_ALL,
 }
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same config is compiled to another schedule, so that an apply updates it."""
 
 
@@ -59,15 +57,8 @@ class DesiredSchedule:
     def schedule(self) -> Schedule:
         """The schedule as Temporal's client takes it, as it is first made."""
         config = self.job.config
-        expression = CronExpression.parse(config.schedule, where=self.job.where, name=config.name)
-        compiled = compile_calendars(
-            expression,
-            config.time_zone,
-            dst=config.dst,
-            since=self.since,
-            where=self.job.where,
-        )
-        catch_up = config.catch_up or default_catch_up(expression)
+        compiled = compile_timetable(self.job.timetable, since=self.since, where=self.job.where)
+        catch_up = config.catch_up or default_catch_up(self.job.timetable)
         return Schedule(
             action=ScheduleActionStartWorkflow(
                 config.name,
@@ -77,11 +68,7 @@ class DesiredSchedule:
                 memo={MEMO: run_memo(config) | {"hash": self.hash}},
                 static_summary=config.description or None,
             ),
-            spec=ScheduleSpec(
-                calendars=compiled.calendars,
-                time_zone_name=compiled.time_zone_name,
-                jitter=config.jitter or None,
-            ),
+            spec=compiled.spec(jitter=config.jitter or None),
             policy=SchedulePolicy(overlap=OVERLAP[config.overlap], catchup_window=catch_up),
             state=ScheduleState(
                 paused=config.paused,
@@ -126,8 +113,7 @@ def _hash(job: Job, task_queue: str, since: datetime) -> str:
 
 def _changes(job: Job, since: datetime) -> list[str]:
     """The changes of the clocks that the calendars are written around, if there are any."""
-    expression = CronExpression.parse(job.config.schedule, where=job.where)
-    zone = time_zone(expression.zone or job.config.time_zone, where=job.where)
+    zone = time_zone(job.timetable.zone, where=job.where)
     # The first regime was there before.
     return [
         f"{regime.start.isoformat()} {regime.before} {regime.offset}"
