@@ -18,10 +18,11 @@ of a firing, it is over when the firing is looked at.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Literal
 
-from euryale.config import Overlap
+from euryale.config import Overlap, ScheduledJobConfig
+from euryale.timetable import default_catch_up, firings, just_before, timetable_of
 
 Span = tuple[datetime, datetime]
 """From when to when: two aware times, both included."""
@@ -55,7 +56,7 @@ class Simulated:
 
 
 def simulate(
-    firings: Iterable[datetime],
+    due: Iterable[datetime],
     *,
     overlap: Overlap = "skip",
     catch_up: timedelta = timedelta(days=365),
@@ -67,7 +68,7 @@ def simulate(
     """Tell what becomes of each firing of a schedule.
 
     Args:
-        firings: Aware times, ascending; what fires without end must be cut off.
+        due: Aware times at which the schedule fires, ascending; they must come to an end.
         overlap: What happens when a run is due while the one before still runs.
         catch_up: How late a run may start after an outage. Temporal's own default is a year.
         duration: How long a run takes, or a function that says so for a nominal time.
@@ -104,11 +105,55 @@ def simulate(
         pauses=pauses,
         number_of_executions=number_of_executions,
     )
-    for at, due in groupby(firings, key=server.up_at):
+    for at, together in groupby(due, key=server.up_at):
         server.finish_runs(until=at)
-        server.wake(at, list(due))
+        server.wake(at, list(together))
     server.finish_runs(until=None)
     return tuple(server.results)
+
+
+def simulate_job(
+    config: ScheduledJobConfig,
+    *,
+    start: datetime,
+    end: datetime,
+    duration: timedelta | Callable[[datetime], timedelta] = timedelta(0),
+    outages: Sequence[Span] = (),
+    pauses: Sequence[Span] = (),
+) -> tuple[Simulated, ...]:
+    """Tell what becomes of each firing of a job, by its config.
+
+    Args:
+        config: The job's config: when it fires, and what it says of overlap, catch-up and
+            executions, of which none are used up at the start.
+        start: The first time to look at, aware.
+        end: The last time to look at, aware.
+        duration: See `simulate`, as for those below.
+        outages: When the server is down.
+        pauses: When the schedule is paused.
+
+    Raises:
+        ScheduleInvalid: The config's schedule can't be read.
+        ValueError: A time is naive, or a span ends before it starts.
+
+    Example:
+        >>> config = ScheduledJobConfig(name="report", schedule="@hourly")
+        >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        >>> len(simulate_job(config, start=noon, end=noon + timedelta(hours=2)))
+        3
+    """
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ValueError("`start` and `end` must be aware: add tzinfo=UTC")
+    timetable = timetable_of(config)
+    return simulate(
+        takewhile(lambda time: time <= end, firings(timetable, after=just_before(start))),
+        overlap=config.overlap,
+        catch_up=config.catch_up or default_catch_up(timetable),
+        duration=duration,
+        outages=outages,
+        pauses=pauses,
+        number_of_executions=config.number_of_executions,
+    )
 
 
 @dataclass(frozen=True, slots=True)

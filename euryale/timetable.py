@@ -1,33 +1,40 @@
 """A timetable: all that says when a job fires, beyond a single cron expression.
 
 It holds any number of cron expressions, intervals and one-off times, between a start and an end,
-without the exceptions. `timetable_parser` makes it of what a config says; `firings` tells its times
-by the policy clock; `timetable_calendars` writes it for Temporal.
+without the exceptions. `parse_timetable` makes it of what a config says and refuses what can't be
+meant; `firings` tells its times by the policy clock; `timetable_calendars` writes it for Temporal.
 
 Intervals are counted from the Unix epoch (1970-01-01 00:00 UTC), as Temporal does: every 15 minutes
 is at :00, :15, :30 and :45 of UTC, whenever the job was deployed.
 """
 
 import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from euryale import clock
 from euryale.clock import LONGEST_CATCH_UP, SHORTEST_CATCH_UP
-from euryale.config import Dst
-from euryale.cron import CronExpression, Every
+from euryale.config import Dst, ScheduledJobConfig
+from euryale.cron import CronExpression, DayRule, Every, parse_schedule
+from euryale.errors import ScheduleInvalid
+from euryale.omissions import is_left_out, takes_whole_minutes
 from euryale.zones import LAST_YEAR, time_zone
 
 Entry = CronExpression | Every | datetime
 """One way for a timetable to fire: an expression, an interval, or a one-off time."""
 
+_FIRST_YEAR = 2000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
-_DAY = timedelta(days=1)
+_LONGEST_INTERVAL = timedelta(days=36_525)
+
+# Whether exceptions leave anything may not depend on the day when it is asked, or an unchanged job
+# would one day be refused.
+_REFERENCE = datetime(2024, 1, 1, tzinfo=UTC)
+_REFERENCE_FIRINGS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,100 @@ class Timetable:
     def expressions(self) -> tuple[CronExpression, ...]:
         """The cron expressions among the entries."""
         return tuple(entry for entry in self.entries if isinstance(entry, CronExpression))
+
+
+def parse_timetable(
+    schedule: str | timedelta | datetime | Sequence[str | timedelta | datetime],
+    *,
+    zone: str | None = None,
+    dst: Dst = "once",
+    start_at: datetime | None = None,
+    end_at: datetime | None = None,
+    exceptions: Sequence[date | str] | str | date = (),
+    where: str = "",
+    name: str = "",
+) -> Timetable:
+    """Read what a config says about time.
+
+    Args:
+        schedule: A cron expression or an interval in words, an interval, a one-off time, or a list
+            of any of these.
+        zone: The IANA name of the zone; None if the config names none. Then it is the one that the
+            expressions name by `CRON_TZ=`, or UTC.
+        dst: The policy for times that the zone's clocks leave out or show twice.
+        start_at: The earliest time to fire at.
+        end_at: The latest time to fire at.
+        exceptions: Dates or cron expressions, or one of them.
+        where: The file and line or the field that a refusal should name.
+        name: The job's name, which `H` is spread by.
+
+    Raises:
+        ScheduleInvalid: A field can't be read, a time is naive, parts contradict each other, or the
+            exceptions leave nothing.
+
+    Example:
+        >>> schedule = ["0 9 * * MON", timedelta(hours=6)]
+        >>> timetable = parse_timetable(schedule, exceptions=date(2026, 1, 1))
+        >>> len(timetable.entries), timetable.exceptions
+        (2, (datetime.date(2026, 1, 1),))
+    """
+    written = [schedule] if isinstance(schedule, str | timedelta | datetime) else schedule
+    excepted = [exceptions] if isinstance(exceptions, str | date) else exceptions
+    entries = tuple(_entry(each, where, name) for each in written)
+    if not entries:
+        raise ScheduleInvalid(
+            "schedule is an empty list",
+            where=where,
+            mend="write at least one expression, interval or time",
+        )
+    left_out = tuple(_exception(each, where, name) for each in excepted)
+    time_zone(zone or "UTC", where=where)
+    expressions = [part for part in (*entries, *left_out) if isinstance(part, CronExpression)]
+    zones = sorted({expression.in_zone(zone, where=where) for expression in expressions})
+    if len(zones) > 1:
+        raise ScheduleInvalid(
+            f"schedule means the wall clocks of several zones: {', '.join(zones)}",
+            where=where,
+            mend="write all expressions in one zone, named once as time_zone, or make two jobs",
+        )
+    timetable = Timetable(
+        entries=entries,
+        zone=zones[0] if zones else zone or "UTC",
+        dst=dst,
+        start_at=_moment("start_at", start_at, where),
+        end_at=_moment("end_at", end_at, where),
+        exceptions=left_out,
+    )
+    if timetable.start_at and timetable.end_at and timetable.end_at < timetable.start_at:
+        raise ScheduleInvalid(
+            f"end_at {timetable.end_at} is before start_at {timetable.start_at}",
+            where=where,
+            mend="let the later one be end_at",
+        )
+    _refuse_if_nothing_is_left(timetable, where)
+    return timetable
+
+
+def timetable_of(config: ScheduledJobConfig, *, where: str = "") -> Timetable:
+    """The timetable of a job's config.
+
+    Args:
+        config: The config.
+        where: The file and line that a refusal should name.
+
+    Raises:
+        ScheduleInvalid: As for `parse_timetable`.
+    """
+    return parse_timetable(
+        config.schedule,
+        zone=config.time_zone,
+        dst=config.dst,
+        start_at=config.start_at,
+        end_at=config.end_at,
+        exceptions=config.except_,
+        where=where,
+        name=config.name,
+    )
 
 
 def firings(timetable: Timetable, *, after: datetime) -> Iterator[datetime]:
@@ -104,24 +205,7 @@ def is_exception(timetable: Timetable, moment: datetime) -> bool:
         >>> is_exception(timetable, datetime(2026, 12, 25, 7, tzinfo=UTC))
         True
     """
-    local = moment.astimezone(time_zone(timetable.zone))
-    for exception in timetable.exceptions:
-        if isinstance(exception, CronExpression):
-            if _matches(exception, timetable, local):
-                return True
-        elif local.date() == exception:
-            return True
-    return False
-
-
-def takes_whole_minutes(exception: CronExpression) -> bool:
-    """Whether an exception takes out whole minutes: it names no second, or only the first.
-
-    Example:
-        >>> takes_whole_minutes(CronExpression.parse("* * 25 12 *"))
-        True
-    """
-    return exception.seconds == (0,)
+    return is_left_out(moment, timetable.exceptions, timetable.zone, timetable.dst)
 
 
 def default_catch_up(timetable: Timetable) -> timedelta:
@@ -169,59 +253,6 @@ def _moments(timetable: Timetable, entry: Entry, after: datetime) -> Iterator[da
         yield entry.astimezone(UTC)
 
 
-def _matches(exception: CronExpression, timetable: Timetable, local: datetime) -> bool:
-    """Whether an exception fires at a time, by the same policy as the timetable's expressions."""
-    if takes_whole_minutes(exception):
-        local = local.replace(second=0)
-    day = local.date()
-    if not _is_plain(day, timetable.zone):
-        return local.astimezone(UTC) in _times_on(exception, timetable.zone, timetable.dst, day)
-    return (
-        local.second in exception.seconds
-        and local.minute in exception.minutes
-        and local.hour in exception.hours
-        and exception.matches_day(day)
-    )
-
-
-@lru_cache(maxsize=1_000)
-def _is_plain(day: date, zone: str) -> bool:
-    """Whether the clocks stay as they are on a day and where it begins."""
-    rules = time_zone(zone)
-    start, end = local_day(day, rules)
-    # Where a gap ends with the day before, its times are made up for in the day's first second.
-    shown = {each.astimezone(rules).utcoffset() for each in (start - _SECOND, start, end - _SECOND)}
-    return len(shown) == 1
-
-
-@lru_cache(maxsize=64)
-def _times_on(exception: CronExpression, zone: str, dst: Dst, day: date) -> frozenset[datetime]:
-    """The times of a local day that an exception fires at, in UTC."""
-    start, end = local_day(day, time_zone(zone))
-    times = set()
-    for time in clock.firings(exception, zone, after=just_before(start), dst=dst):
-        if time >= end:
-            break
-        times.add(time.astimezone(UTC))
-    return frozenset(times)
-
-
-def local_day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """When a day of a zone begins and when the next one does, in UTC.
-
-    Example:
-        >>> start, end = local_day(date(2026, 10, 25), ZoneInfo("Europe/Berlin"))
-        >>> end - start
-        datetime.timedelta(days=1, seconds=3600)
-    """
-    following = day + _DAY
-    start, end = (
-        datetime(each.year, each.month, each.day, tzinfo=zone).astimezone(UTC)
-        for each in (day, following)
-    )
-    return start, end
-
-
 def just_before(moment: datetime) -> datetime:
     """The last moment before a moment, in UTC: what is strictly after it may be the moment itself.
 
@@ -230,3 +261,102 @@ def just_before(moment: datetime) -> datetime:
         '2025-12-31T23:59:59.999999+00:00'
     """
     return moment.astimezone(UTC) - timedelta(microseconds=1)
+
+
+def _entry(written: Any, where: str, name: str) -> Entry:
+    if isinstance(written, str):
+        entry = parse_schedule(written, where=where, name=name)
+        return Every(_interval(entry.interval, where)) if isinstance(entry, Every) else entry
+    if isinstance(written, timedelta):
+        return Every(_interval(written, where))
+    moment = _moment("schedule", written, where) if isinstance(written, datetime) else None
+    if moment is None:
+        raise ScheduleInvalid(
+            f"schedule holds {written!r}, which is no expression, interval or time",
+            where=where,
+            mend="write a cron expression, a timedelta or an aware datetime",
+        )
+    if not _FIRST_YEAR <= moment.astimezone(UTC).year <= LAST_YEAR:
+        raise ScheduleInvalid(
+            f"schedule's time {moment} is outside of the years that Temporal knows",
+            where=where,
+            mend=f"use a time from {_FIRST_YEAR} to {LAST_YEAR}",
+        )
+    return moment
+
+
+def _interval(interval: timedelta, where: str) -> timedelta:
+    if not _SECOND <= interval <= _LONGEST_INTERVAL or interval % _SECOND:
+        raise ScheduleInvalid(
+            f"schedule's interval of {interval.total_seconds()} seconds can't be kept",
+            where=where,
+            mend="use whole seconds, at least one and at most a century",
+        )
+    return interval
+
+
+def _moment(field: str, moment: datetime | None, where: str) -> datetime | None:
+    if moment is not None and moment.utcoffset() is None:
+        raise ScheduleInvalid(
+            f"{field}'s time {moment} names no time zone",
+            where=where,
+            mend='write it with one, such as datetime(2026, 1, 5, 9, tzinfo=ZoneInfo("UTC"))',
+        )
+    if moment is not None and moment.microsecond:
+        raise ScheduleInvalid(
+            f"{field}'s time {moment} has a fraction of a second, and Temporal counts whole ones",
+            where=where,
+            mend=f"write {moment.replace(microsecond=0)}",
+        )
+    return moment
+
+
+def _exception(written: Any, where: str, name: str) -> date | CronExpression:
+    if isinstance(written, str):
+        return CronExpression.parse(written, where=where, name=name)
+    if isinstance(written, datetime) or not isinstance(written, date):
+        raise ScheduleInvalid(
+            f"except holds {written!r}, which is no date or cron expression",
+            where=where,
+            mend="write date(2026, 12, 25) for that day, or '* 9-17 25 12 *' for these hours",
+        )
+    return written
+
+
+def _refuse_if_nothing_is_left(timetable: Timetable, where: str) -> None:
+    if timetable.exceptions and (_all_covered(timetable) or _all_excepted(timetable)):
+        raise ScheduleInvalid(
+            "except takes out every time that schedule fires at",
+            where=where,
+            mend="leave some out, or delete the job",
+        )
+
+
+def _all_excepted(timetable: Timetable) -> bool:
+    """Whether no time is left; told of the first times alone where there are very many."""
+    start = just_before(timetable.start_at) if timetable.start_at else _REFERENCE
+    tried = 0
+    for moment in firings(replace(timetable, exceptions=()), after=start):
+        if tried == _REFERENCE_FIRINGS or not is_exception(timetable, moment):
+            return False
+        tried += 1
+    return tried > 0
+
+
+def _all_covered(timetable: Timetable) -> bool:
+    """Whether each entry is a cron expression that some exception holds entirely."""
+    exceptions = [each for each in timetable.exceptions if isinstance(each, CronExpression)]
+    return all(
+        isinstance(entry, CronExpression) and any(_covers(each, entry) for each in exceptions)
+        for entry in timetable.entries
+    )
+
+
+def _covers(exception: CronExpression, entry: CronExpression) -> bool:
+    return (
+        (takes_whole_minutes(exception) or set(exception.seconds) >= set(entry.seconds))
+        and set(exception.minutes) >= set(entry.minutes)
+        and set(exception.hours) >= set(entry.hours)
+        and set(exception.months) >= set(entry.months)
+        and (DayRule() in exception.day_rules or set(exception.day_rules) >= set(entry.day_rules))
+    )

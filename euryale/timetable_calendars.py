@@ -19,8 +19,9 @@ from temporalio.client import (
 
 from euryale.calendars import CompiledSchedule, compile_calendars
 from euryale.cron import CronExpression, Every
+from euryale.omissions import local_day, takes_whole_minutes
 from euryale.ranges import ranges
-from euryale.timetable import Timetable, local_day, takes_whole_minutes
+from euryale.timetable import Timetable
 from euryale.zones import time_zone
 
 _DAY = timedelta(days=1)

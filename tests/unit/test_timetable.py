@@ -10,15 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from euryale import clock
+from euryale.config import ScheduledJobConfig
 from euryale.cron import CronExpression, Every
 from euryale.errors import ScheduleInvalid
+from euryale.omissions import local_day
 from euryale.timetable import (
     Timetable,
     default_catch_up,
     firings,
     is_exception,
-    local_day,
     parse_timetable,
+    timetable_of,
 )
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -310,3 +312,17 @@ def test_a_timetable_fires_when_a_plain_evaluator_says_so(
 def test_a_timetable_is_a_value() -> None:
     assert Timetable((Every(timedelta(hours=1)),)) == parse_timetable("every 1 hour")
     assert hash(parse_timetable("@daily", exceptions="0 0 1 1 *"))
+
+
+def test_a_config_that_names_no_zone_takes_that_of_its_expression() -> None:
+    config = ScheduledJobConfig(name="x", schedule="CRON_TZ=Asia/Kolkata 0 9 * * *")
+    assert timetable_of(config).zone == "Asia/Kolkata"
+    with pytest.raises(ScheduleInvalid, match="zone"):
+        timetable_of(config.model_copy(update={"time_zone": "UTC"}))
+
+
+def test_a_config_spreads_h_by_its_name() -> None:
+    one, other = (
+        timetable_of(ScheduledJobConfig(name=name, schedule="H H * * *")) for name in ("a", "b")
+    )
+    assert one != other

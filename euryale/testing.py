@@ -1,0 +1,65 @@
+"""A pytest plugin: the fixture `simulate`, for tests of a job's config.
+
+pytest finds it where Euryale is installed; nothing has to be imported.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import pytest
+
+from euryale.config import ScheduledJobConfig
+from euryale.job import Job
+from euryale.simulation import Simulated, Span, simulate_job
+
+
+class Simulate(Protocol):
+    """The type of the fixture `simulate`."""
+
+    def __call__(
+        self,
+        job: Job | ScheduledJobConfig,
+        *,
+        start: datetime,
+        end: datetime,
+        duration: timedelta | Callable[[datetime], timedelta] = timedelta(0),
+        outage: Span | None = None,
+        paused: Span | None = None,
+    ) -> list[Simulated]:
+        """Tell what becomes of each firing of a job.
+
+        Args:
+            job: The job, or its config.
+            start: The first time to look at, aware.
+            end: The last time to look at, aware.
+            duration: How long a run takes, or a function that says so for a nominal time.
+            outage: From when to when the server is down.
+            paused: From when to when the schedule is paused.
+        """
+
+
+@pytest.fixture(name="simulate")
+def simulate_fixture() -> Simulate:
+    """Tell what becomes of each firing of a job: `simulate(config, start=…, end=…, …)`."""
+
+    def simulate(
+        job: Job | ScheduledJobConfig,
+        *,
+        start: datetime,
+        end: datetime,
+        duration: timedelta | Callable[[datetime], timedelta] = timedelta(0),
+        outage: Span | None = None,
+        paused: Span | None = None,
+    ) -> list[Simulated]:
+        results = simulate_job(
+            job.config if isinstance(job, Job) else job,
+            start=start,
+            end=end,
+            duration=duration,
+            outages=[outage] if outage else [],
+            pauses=[paused] if paused else [],
+        )
+        return list(results)
+
+    return simulate
