@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, takewhile
-from typing import Literal
+from typing import Any, Literal
 
 from euryale import clock
 from euryale.cron import CronExpression
 from euryale.regimes import regimes, seam_rule
-from euryale.timetable import Timetable, firings
+from euryale.timetable import Timetable, firings, just_before
 from euryale.zones import time_zone
 
 Outcome = Literal["moved", "left_out", "once", "twice"]
@@ -21,7 +21,6 @@ Outcome = Literal["moved", "left_out", "once", "twice"]
 pass of the fold, or at both."""
 
 _MOST_LISTED = 3
-_MOMENT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,17 @@ class Seam:
         way = "forward" if self.kind == "gap" else "back"
         return f"the clocks go {way} from {_told(shown_before)} to {_told(shown_after)}"
 
+    def as_dict(self) -> dict[str, Any]:
+        """The change for programs."""
+        return {
+            "zone": self.zone,
+            "at": self.at.isoformat(),
+            "kind": self.kind,
+            "from": self.start.isoformat(),
+            "to": self.end.isoformat(),
+            "words": self.words,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class SeamEffect:
@@ -84,6 +94,15 @@ class SeamEffect:
     meant: tuple[datetime, ...]
     fires: tuple[datetime, ...]
     words: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The effect for programs."""
+        return {
+            "outcome": self.outcome,
+            "meant": [time.isoformat() for time in self.meant],
+            "fires": [time.isoformat() for time in self.fires],
+            "words": self.words,
+        }
 
 
 def seams(zone: str, start: datetime, *, days: int) -> tuple[Seam, ...]:
@@ -197,7 +216,7 @@ def _firings_around(timetable: Timetable, seam: Seam) -> frozenset[datetime]:
     """The firings at the gap's end, or during both passes of the fold; in UTC."""
     length = abs(seam.after - seam.before) if seam.kind == "fold" else timedelta(0)
     first, last = seam.at - length, seam.at + length
-    times = (time.astimezone(UTC) for time in firings(timetable, after=first - _MOMENT))
+    times = (time.astimezone(UTC) for time in firings(timetable, after=just_before(first)))
     return frozenset(takewhile(lambda time: time <= last, times))
 
 
@@ -206,10 +225,10 @@ def _wall_times(expression: CronExpression, seam: Seam) -> tuple[datetime, ...]:
     # UTC's clocks show every time once, so there they can be asked for.
     anywhere = replace(expression, zone=None)
     start, end = seam.start.replace(tzinfo=UTC), seam.end.replace(tzinfo=UTC)
-    days = {start.date(), (end - _MOMENT).date()}
+    days = {start.date(), just_before(end).date()}
     if end - start <= timedelta(days=1) and not any(map(expression.matches_day, days)):
         return ()
-    times = clock.firings(anywhere, "UTC", after=start - _MOMENT)
+    times = clock.firings(anywhere, "UTC", after=just_before(start))
     return tuple(time.replace(tzinfo=None) for time in takewhile(lambda time: time < end, times))
 
 
