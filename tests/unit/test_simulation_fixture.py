@@ -23,13 +23,13 @@ def test_a_config_is_simulated_with_what_it_says_itself(simulate: Simulate) -> N
         config,
         start=MIDNIGHT,
         end=MIDNIGHT + timedelta(hours=4),
-        duration=timedelta(minutes=90),
+        duration=timedelta(minutes=100),
     )
     assert [each.outcome for each in results] == [
         "started",
         "buffered",
-        "skipped",
         "buffered",
+        "skipped",
         "exhausted",
     ]
 
