@@ -86,7 +86,8 @@ def nominal(
     """
     rules = time_zone(expression.zone or zone)
     shown = fired_at.astimezone(rules)
-    previous = (fired_at - _SECOND).astimezone(rules)
+    # In UTC, for a second before 03:00 a zone's wall clock would show 02:59:59, gap or no gap.
+    previous = (fired_at.astimezone(UTC) - _SECOND).astimezone(rules)
     wall, reached = shown.replace(tzinfo=None), previous.replace(tzinfo=None) + _SECOND
     if seam_rule(expression, dst).catches and reached < wall:
         for meant in _wall_times(expression, reached, wall + _SECOND):

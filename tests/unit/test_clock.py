@@ -259,6 +259,14 @@ def test_the_nominal_time_is_the_wall_clock_time_that_was_meant(
     assert time.tzinfo == ZoneInfo(zone)
 
 
+def test_the_nominal_time_is_the_same_for_a_firing_in_any_zone() -> None:
+    night = CronExpression.parse("30 2 * * *")
+    fired_at = next(firings(night, "Europe/Berlin", after=datetime(2026, 3, 29, tzinfo=UTC)))
+    for zone in ("Europe/Berlin", "UTC", "America/New_York"):
+        time = nominal(night, "Europe/Berlin", fired_at.astimezone(ZoneInfo(zone)))
+        assert f"{time:%H:%M}" == "02:30", zone
+
+
 def test_the_nominal_time_in_a_fold_tells_the_two_passes_apart() -> None:
     night = CronExpression.parse("30 2 25 10 *")
     both = list(islice(firings(night, "Europe/Berlin", after=AUTUMN, dst="twice"), 2))
