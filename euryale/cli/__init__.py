@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from euryale.cli.calendar import calendar
 from euryale.cli.dev import dev
 from euryale.cli.dst import dst
 from euryale.cli.jobs import check, list_jobs
@@ -35,6 +36,7 @@ cli.command("worker")(worker)
 cli.command("list")(list_jobs)
 cli.command("run")(run)
 cli.command("next")(next_firings)
+cli.command("calendar")(calendar)
 cli.command("dst")(dst)
 cli.command("simulate")(simulate)
 cli.command("check")(check)
