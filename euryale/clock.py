@@ -1,42 +1,42 @@
 """The policy clock: when a cron expression fires, by the rules alone and without Temporal.
 
-It walks through the days and asks each one; the calendars that Temporal gets are made in another
-way, so that comparing the two proves both.
-
-On days when the clocks are changed the rule is Debian's (cron(8)). A job whose minute and hour
-fields both don't begin with `*` runs at a fixed time: once at the end of the gap if its time is
-left out, once, the first time, if its time comes twice. Any other job runs by elapsed time:
-whenever the clock on the wall shows a matching time.
+It walks through the wall-clock times of each regime; the calendars that Temporal gets are made in
+another way, so that comparing the two proves both. What happens on the days when the clocks are
+changed is told in `regimes`.
 """
 
-import calendar
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice, pairwise
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from euryale.cron import HOUR, MINUTE, CronExpression
+from euryale.config import Dst
+from euryale.cron import CronExpression
+from euryale.regimes import SeamRule, regimes, seam_rule
 from euryale.zones import LAST_YEAR, time_zone
 
 SHORTEST_CATCH_UP = timedelta(minutes=1)
 LONGEST_CATCH_UP = timedelta(days=1)
 
 _DAY = timedelta(days=1)
-_MINUTE = timedelta(minutes=1)
+_DAY_IN_MINUTES = 24 * 60
+_SECOND = timedelta(seconds=1)
 
 # What an expression means may not depend on the day when it is asked, or an unchanged job would
-# change its schedule; the year is a leap year and begins on a Monday.
-_REFERENCE = datetime(2024, 1, 1, tzinfo=UTC) - _MINUTE
-_REFERENCE_FIRINGS = 1_000
+# change its schedule. Four years have a leap day.
+_REFERENCE = date(2024, 1, 1)
 
 
-def firings(expression: CronExpression, zone: str, *, after: datetime) -> Iterator[datetime]:
+def firings(
+    expression: CronExpression, zone: str, *, after: datetime, dst: Dst = "once"
+) -> Iterator[datetime]:
     """When an expression fires in a time zone.
 
     Args:
-        expression: The cron expression.
+        expression: The cron expression. A zone that it names itself goes before `zone`.
         zone: The IANA name of the zone whose wall clock the expression means.
         after: An aware time; firings are strictly after it.
+        dst: The policy for times that the zone's clocks leave out or show twice.
 
     Yields:
         Times in the zone, ascending, to the end of the year 2100, the last that Temporal knows.
@@ -46,104 +46,134 @@ def firings(expression: CronExpression, zone: str, *, after: datetime) -> Iterat
         ValueError: `after` is naive.
 
     Example:
-        >>> noon = CronExpression.parse("0 12 * * *")
-        >>> next(firings(noon, "Asia/Kolkata", after=datetime(2026, 1, 1, tzinfo=UTC))).isoformat()
-        '2026-01-01T12:00:00+05:30'
+        >>> night = CronExpression.parse("30 2 * * *")
+        >>> after = datetime(2026, 3, 29, tzinfo=UTC)
+        >>> next(firings(night, "Europe/Berlin", after=after)).isoformat()
+        '2026-03-29T03:00:00+02:00'
     """
     if after.tzinfo is None:
         raise ValueError("`after` must be aware: give it a time zone, such as tzinfo=UTC")
-    return _firings(expression, time_zone(zone), after.astimezone(UTC))
+    rules = time_zone(expression.zone or zone)
+    return _firings(expression, rules, seam_rule(expression, dst), after.astimezone(UTC))
 
 
-def shortest_interval(expression: CronExpression, zone: str) -> timedelta:
-    """The shortest time between two of the 1,000 firings that follow the start of 2024.
+def nominal(
+    expression: CronExpression, zone: str, fired_at: datetime, dst: Dst = "once"
+) -> datetime:
+    """The wall-clock time that a firing was meant for.
+
+    That is the time of the firing itself, but for a firing that makes up at the end of a gap for
+    times that the clocks left out: it is meant for the last of them.
+
+    Args:
+        expression: The cron expression. A zone that it names itself goes before `zone`.
+        zone: The IANA name of the zone whose wall clock the expression means.
+        fired_at: An aware time, as `firings` gives it.
+        dst: The policy that the job has.
 
     Returns:
-        The elapsed time; a day if there are fewer than two firings.
+        A time in the zone. One that the clocks left out bears the offset from before the gap, so
+        that as a moment it lies after `fired_at`; it is its wall-clock time that counts.
+
+    Raises:
+        ScheduleInvalid: No zone bears the name.
+
+    Example:
+        >>> night = CronExpression.parse("30 2 * * *")
+        >>> fired_at = datetime(2026, 3, 29, 1, tzinfo=UTC)
+        >>> f"{nominal(night, 'Europe/Berlin', fired_at):%Y-%m-%d %H:%M}"
+        '2026-03-29 02:30'
     """
-    times = islice(firings(expression, zone, after=_REFERENCE), _REFERENCE_FIRINGS)
-    moments = (moment.astimezone(UTC) for moment in times)
-    return min((later - earlier for earlier, later in pairwise(moments)), default=_DAY)
+    rules = time_zone(expression.zone or zone)
+    shown = fired_at.astimezone(rules)
+    # In UTC, for a second before 03:00 a zone's wall clock would show 02:59:59, gap or no gap.
+    previous = (fired_at.astimezone(UTC) - _SECOND).astimezone(rules)
+    wall, reached = shown.replace(tzinfo=None), previous.replace(tzinfo=None) + _SECOND
+    if seam_rule(expression, dst).catches and reached < wall:
+        for meant in _wall_times(expression, reached, wall + _SECOND):
+            # The time itself, if it matches, is the last.
+            shown = meant.replace(tzinfo=rules)
+    return shown
 
 
-def default_catch_up(expression: CronExpression, zone: str) -> timedelta:
+def default_catch_up(expression: CronExpression) -> timedelta:
     """How late a run may start after an outage, where its job doesn't say.
 
     Returns:
-        One interval of the schedule, at least a minute and at most a day.
+        One interval of the schedule: the shortest time by the wall clock between two firings of
+        the years 2024 to 2027, at least a minute and at most a day.
     """
-    return min(max(shortest_interval(expression, zone), SHORTEST_CATCH_UP), LONGEST_CATCH_UP)
+    if len(expression.seconds) > 1:
+        return SHORTEST_CATCH_UP
+    times = [hour * 60 + minute for hour in expression.hours for minute in expression.minutes]
+    shortest = min((later - earlier for earlier, later in pairwise(times)), default=_DAY_IN_MINUTES)
+    # Over midnight it may be shorter, if two days on end ever match; over a day without firings it
+    # can't be shorter than a day.
+    over_midnight = times[0] + _DAY_IN_MINUTES - times[-1]
+    if over_midnight < shortest:
+        days = _days(expression, _REFERENCE, _REFERENCE.year + 3)
+        if any(later - earlier == _DAY for earlier, later in pairwise(days)):
+            shortest = over_midnight
+    return min(max(timedelta(minutes=shortest), SHORTEST_CATCH_UP), LONGEST_CATCH_UP)
 
 
-def _firings(expression: CronExpression, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    by_elapsed_time = not expression.wildcards.isdisjoint((MINUTE.name, HOUR.name))
+def _firings(
+    expression: CronExpression, zone: ZoneInfo, rule: SeamRule, after: datetime
+) -> Iterator[datetime]:
     last = after
-    for day in _days(expression, after.astimezone(zone).date()):
-        start, end = _midnight(day, zone), _midnight(day + _DAY, zone)
-        if end - start == _DAY:
-            moments = _on_plain_day(expression, start)
-        elif by_elapsed_time:
-            moments = _by_elapsed_time(expression, zone, start, end)
-        else:
-            moments = _at_fixed_times(expression, zone, day)
-        for moment in moments:
+    for regime in regimes(zone, after):
+        if rule.catches and regime.start > last:
+            wall = _naive(regime.start + regime.offset)
             # Several times that fall into one gap become one firing at its end.
+            if next(_wall_times(expression, wall - regime.gap, wall), None):
+                last = regime.start
+                yield last.astimezone(zone)
+        first = max(regime.first_firing(rule), after)
+        for wall in _wall_times(
+            expression, _naive(first + regime.offset), _naive(regime.end + regime.offset)
+        ):
+            moment = wall.replace(tzinfo=UTC) - regime.offset
             if moment > last:
-                last = moment
                 yield moment.astimezone(zone)
 
 
-def _days(expression: CronExpression, start: date) -> Iterator[date]:
-    """The days that match, from `start` on."""
-    days_of_month = frozenset(expression.days_of_month)
-    days_of_week = frozenset(expression.days_of_week)
-    for year in range(start.year, LAST_YEAR + 1):
+def _naive(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=None)
+
+
+def _wall_times(expression: CronExpression, start: datetime, end: datetime) -> Iterator[datetime]:
+    """The matching wall-clock times from `start` to before `end`; naive, for a zone matters not."""
+    for day in _days(expression, start.date(), min(end.year, LAST_YEAR)):
+        midnight = datetime.combine(day, time())
+        if midnight >= end:
+            return
+        for since_midnight in _times(expression, start - midnight):
+            wall = midnight + since_midnight
+            if wall >= end:
+                return
+            yield wall
+
+
+def _times(expression: CronExpression, start: timedelta = timedelta(0)) -> Iterator[timedelta]:
+    """The times of a day that match, from `start` on, as distances from its midnight."""
+    for hour in expression.hours:
+        if timedelta(hours=hour + 1) <= start:
+            continue
+        for minute in expression.minutes:
+            for second in expression.seconds:
+                since_midnight = timedelta(hours=hour, minutes=minute, seconds=second)
+                if since_midnight >= start:
+                    yield since_midnight
+
+
+def _days(expression: CronExpression, start: date, last_year: int) -> Iterator[date]:
+    """The days that match, from `start` to the end of a year."""
+    for year in range(start.year, last_year + 1):
         for month in expression.months:
             if (year, month) < (start.year, start.month):
                 continue
-            # The calendar module counts from Monday, cron from Sunday.
-            first_weekday, length = calendar.monthrange(year, month)
-            for day in range(1, length + 1):
-                in_month = day in days_of_month
-                in_week = (first_weekday + day) % 7 in days_of_week
-                if (in_month or in_week) if expression.either_day else (in_month and in_week):
-                    matching = date(year, month, day)
-                    if matching >= start:
-                        yield matching
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When a day begins, in UTC; for the second of two midnights the day has begun already."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
-def _on_plain_day(expression: CronExpression, start: datetime) -> Iterator[datetime]:
-    for hour in expression.hours:
-        for minute in expression.minutes:
-            yield start + timedelta(hours=hour, minutes=minute)
-
-
-def _by_elapsed_time(
-    expression: CronExpression, zone: ZoneInfo, start: datetime, end: datetime
-) -> Iterator[datetime]:
-    moment = start
-    while moment < end:
-        wall = moment.astimezone(zone)
-        if wall.hour in expression.hours and wall.minute in expression.minutes:
-            yield moment
-        moment += _MINUTE
-
-
-def _at_fixed_times(expression: CronExpression, zone: ZoneInfo, day: date) -> Iterator[datetime]:
-    for hour in expression.hours:
-        for minute in expression.minutes:
-            wall = datetime.combine(day, time(hour, minute), zone)
-            moment = wall.astimezone(UTC)
-            if moment.astimezone(zone).replace(tzinfo=None) != wall.replace(tzinfo=None):
-                # A time in the gap: with fold=1 it is read by the offset after the change, which
-                # puts it before the change; from there the first changed minute is the gap's end.
-                moment = wall.replace(fold=1).astimezone(UTC)
-                before = moment.astimezone(zone).utcoffset()
-                while moment.astimezone(zone).utcoffset() == before:
-                    moment += _MINUTE
-            yield moment
+            day = max(date(year, month, 1), start)
+            while day.month == month:
+                if expression.matches_day(day):
+                    yield day
+                day += _DAY

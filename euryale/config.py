@@ -1,15 +1,31 @@
 """A job's configuration: Medusa's `config`, with what Temporal adds to it."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict
 from temporalio.common import RetryPolicy
 
 Overlap = Literal[
     "skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"
 ]
 """What happens when a run is due while the one before still runs. Temporal's own policies."""
+
+Dst = Literal["once", "skip", "twice"]
+"""What a job does about wall-clock times that the clocks leave out or show twice.
+
+`once` is Debian's rule (cron(8)): a time in the gap runs once, at the gap's end, and a time in the
+fold once, the first time; but a job whose minute or hour field begins with `*` runs by elapsed
+time, whenever the clock on the wall shows a matching time. `skip` runs no time twice and none in
+the gap. `twice` runs every time of the fold at both passes, and those in the gap once, at its end.
+"""
+
+# Strict, since a bare number could be seconds or, as in Medusa, milliseconds.
+ScheduleEntry = (
+    Annotated[str, Field(min_length=1)]
+    | Annotated[timedelta, Strict()]
+    | Annotated[AwareDatetime, Strict()]
+)
 
 Duration = Annotated[timedelta, Field(gt=timedelta(0))]
 
@@ -53,10 +69,18 @@ class ScheduledJobConfig(BaseModel):
 
     Attributes:
         name: The job's name, unique among its source's jobs: letters, digits, `.`, `_` and `-`.
-        schedule: A cron expression of five fields: minute, hour, day of month, month, day of week.
+        schedule: A cron expression, an interval (a `timedelta`, or words such as
+            `every 15 minutes`), a one-off time, or a list of any of these.
         data: What the handler gets as `data`.
         number_of_executions: How many scheduled runs the job may have in all; no end if absent.
-        time_zone: The IANA name of the zone whose wall clock the cron expression means.
+        time_zone: The IANA name of the zone whose wall clock the cron expressions mean; UTC if
+            neither this nor `CRON_TZ=` names one.
+        dst: What becomes of times that the zone's clocks leave out or show twice, when they are put
+            forward or back: `once` (Debian's rule), `skip` or `twice`.
+        start_at: The job fires at this time or later.
+        end_at: The job fires at this time or earlier.
+        except_: Dates on which it doesn't fire, and expressions at whose times it doesn't. In a
+            plain dict the key is `except`, which Python keeps for itself elsewhere.
         overlap: What happens when a run is due while the one before still runs.
         catch_up: How late a run may start after an outage; by default one interval of the
             schedule, at least a minute and at most a day.
@@ -67,19 +91,23 @@ class ScheduledJobConfig(BaseModel):
         paused: Whether the schedule is paused when it is first made.
 
     Example:
-        >>> ScheduledJobConfig(name="publish-once-a-day", schedule="0 0 * * *").time_zone
-        'UTC'
+        >>> ScheduledJobConfig(name="publish-once-a-day", schedule="0 0 * * *").overlap
+        'skip'
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     name: Annotated[
         str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     ]
-    schedule: Annotated[str, Field(min_length=1)]
+    schedule: ScheduleEntry | tuple[ScheduleEntry, ...]
     data: dict[str, Any] = {}
     number_of_executions: Annotated[int, Field(ge=1)] | None = None
-    time_zone: str = "UTC"
+    time_zone: str | None = None
+    dst: Dst = "once"
+    start_at: AwareDatetime | None = None
+    end_at: AwareDatetime | None = None
+    except_: Annotated[tuple[date | str, ...], Field(alias="except")] = ()
     overlap: Overlap = "skip"
     catch_up: Annotated[timedelta, Field(ge=timedelta(seconds=10))] | None = None
     jitter: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)

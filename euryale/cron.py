@@ -1,59 +1,34 @@
 """Cron expressions: text in, a frozen value out, or a refusal that names the field.
 
-The dialect is that of Debian's cron: five fields (minute, hour, day of month, month, day of week)
-of numbers, names, lists, ranges and steps, or one of the `@` names. croniter expands the fields.
-What it would read wrongly or too kindly (`15W` as 15, `1-1` as every day, `FRI-2`, a sixth field)
-is refused or put in plainer terms before it sees them.
+The dialect is Debian's cron, and what Medusa's users, Quartz and Jenkins add to it; the page
+`docs/reference/cron.md` defines it. `cron_fields` reads one field; here the fields become an
+expression.
 """
 
 import difflib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Self
 
-# croniter ships no type hints.
-from croniter import croniter  # type: ignore[import-untyped]
-
-from euryale.errors import ScheduleInvalid
-
-_LONGEST_SHOWN = 120
-_DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-
-
-@dataclass(frozen=True, slots=True)
-class CronField:
-    """One of the five fields: its name, its range, and the names of its values.
-
-    Attributes:
-        name: What people call it.
-        low: The lowest value.
-        high: The highest value; 6 for the day of week, where 7 is another word for 0.
-        names: Names of values, the first standing for `low`.
-    """
-
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-
-    @property
-    def every(self) -> tuple[int, ...]:
-        """All of the field's values."""
-        return tuple(range(self.low, self.high + 1))
-
-
-MINUTE = CronField("minute", 0, 59)
-HOUR = CronField("hour", 0, 23)
-DAY_OF_MONTH = CronField("day of month", 1, 31)
-MONTH = CronField(
-    "month",
-    1,
-    12,
-    ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"),
+from euryale.cron_fields import (
+    FIELDS,
+    MONTH,
+    SECOND,
+    CronField,
+    FieldReading,
+    FieldText,
+    read_field,
+    shortened,
 )
-DAY_OF_WEEK = CronField("day of week", 0, 6, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"))
-FIELDS = (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK)
+from euryale.day_rules import DayField, DayRule, day_rules
+from euryale.errors import ScheduleInvalid
+from euryale.interval import parse_interval
+from euryale.zones import time_zone
+
+__all__ = ["FIELDS", "CronExpression", "CronField", "DayRule", "Every", "parse_schedule"]
+
+_DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 _NICKNAMES = {
     "@yearly": "0 0 1 1 *",
@@ -65,41 +40,19 @@ _NICKNAMES = {
     "@hourly": "0 * * * *",
 }
 
-_SUNDAY_AS_SEVEN = 7
+_ZONE = re.compile(r"(?P<key>(?:CRON_)?TZ)=(?P<zone>\S*)\s*(?P<rest>.*)", re.IGNORECASE)
+_ORDER = "minute, hour, day of month, month, day of week"
 
-_ITEM = re.compile(
-    r"(?P<first>\*|[0-9A-Z]+)(?:-(?P<last>[0-9A-Z]+))?(?:/(?P<step>[0-9]{1,9}))?",
-    re.IGNORECASE | re.ASCII,
-)
 
-# What other dialects add, why it is refused, and what to write instead.
-_FOREIGN = (
-    (
-        re.compile(r".*\?.*"),
-        "uses ?, which Unix cron doesn't have",
-        "write * in its place",
-    ),
-    (
-        re.compile(r".*#.*"),
-        "uses #, and an nth weekday of the month is not supported yet",
-        "name the weekday alone, and let the handler return unless the day is 1 to 7, 8 to 14, …",
-    ),
-    (
-        re.compile(r"L?W|W[0-9]+|[0-9]+W", re.IGNORECASE),
-        "uses W, and the nearest working day is not supported yet",
-        "list the days that it may fall on, and let the handler decide whether today is the one",
-    ),
-    (
-        re.compile(r"L(-?[0-9]+)?|[0-9]+L|[0-9]+-L|[A-Z]{3}L", re.IGNORECASE),
-        "uses L, and the last day is not supported yet",
-        "list the days that it may fall on, and let the handler return unless today is the last",
-    ),
-    (
-        re.compile(r"[HR](\(.*)?(/.*)?", re.IGNORECASE),
-        "leaves the value to chance, which is not supported yet",
-        "write a number",
-    ),
-)
+@dataclass(frozen=True, slots=True)
+class Every:
+    """A schedule that fires at equal distances of elapsed time.
+
+    Attributes:
+        interval: The distance, whole seconds.
+    """
+
+    interval: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,249 +61,217 @@ class CronExpression:
 
     Attributes:
         text: The expression as it was written, with single spaces.
-        minutes: The minutes that match, ascending; as all the fields below.
+        seconds: The seconds that match, ascending, as all values below; 0 where none are written.
+        minutes: The minutes.
         hours: The hours, 0 to 23.
-        days_of_month: The days of the month, 1 to 31.
+        day_of_month: What the day-of-month field says.
         months: The months, 1 to 12.
-        days_of_week: The days of the week, 0 (Sunday) to 6 (Saturday).
-        wildcards: The names of the fields that begin with `*`. Debian's cron asks this, and not
-            whether all values match, where it tells restricted day fields and wildcard hours.
+        day_of_week: What the day-of-week field says.
+        day_rules: A day of one of the months matches when any of these does.
+        hour_is_wildcard: Whether the time of day is left open, so that the job runs by elapsed
+            time on days when the clocks are changed. It is where the minute or the hour field
+            begins with `*`, which is what Debian's cron asks.
+        zone: The zone that the expression names itself, by `CRON_TZ=`.
     """
 
     text: str
+    seconds: tuple[int, ...]
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
-    days_of_month: tuple[int, ...]
+    day_of_month: DayField
     months: tuple[int, ...]
-    days_of_week: tuple[int, ...]
-    wildcards: frozenset[str]
+    day_of_week: DayField
+    day_rules: tuple[DayRule, ...]
+    hour_is_wildcard: bool
+    zone: str | None = None
 
     @classmethod
-    def parse(cls, text: str, *, where: str = "") -> Self:
+    def parse(cls, text: str, *, where: str = "", name: str = "") -> Self:
         """Read a cron expression.
 
         Args:
-            text: Five fields, or one of `@yearly @annually @monthly @weekly @daily @midnight
-                @hourly`.
+            text: Five fields, or six with the second first, or one of `@yearly @annually @monthly
+                @weekly @daily @midnight @hourly`; before them, `CRON_TZ=` and a zone.
             where: The file and line or the field that a refusal should name.
+            name: The job's name, which `H` is spread by.
 
         Raises:
-            ScheduleInvalid: The text is no expression of the dialect, or never matches.
+            ScheduleInvalid: The text is no expression of the dialect, or can be read in more ways
+                than one, or never matches.
 
         Example:
             >>> CronExpression.parse("*/20 9-11 * * MON-FRI").minutes
             (0, 20, 40)
         """
         shown = " ".join(text.split())
-        items = _split(shown, where)
-        plain = [
-            [_plain(_Item(item, field, shown, where)) for item in field_items]
-            for field, field_items in zip(FIELDS, items, strict=True)
-        ]
-        expanded, _ = croniter.expand(" ".join(",".join(field) for field in plain))
-        minutes, hours, days_of_month, months, days_of_week = (
-            field.every if "*" in values else tuple(sorted(set(values)))
-            for field, values in zip(FIELDS, expanded, strict=True)
+        zone, written = _without_zone(shown, where)
+        texts = _split(written, shown, where)
+        second, minute, hour, in_month, month, in_week = (
+            read_field(FieldText(field_text, field, shown, where, name))
+            for field, field_text in zip((SECOND, *FIELDS), texts, strict=True)
         )
-        expression = cls(
+        if texts[3] == texts[5] == "?":
+            raise ScheduleInvalid(
+                f"both day fields of schedule '{shortened(shown)}' are ?, which leaves the day to"
+                " the other one",
+                where=where,
+                mend="write * in one of them",
+            )
+        day_of_month, day_of_week = _day_field(in_month), _day_field(in_week)
+        rules = day_rules(day_of_month, day_of_week, month.values)
+        if not rules:
+            raise _never_matches(shown, where, day_of_month, month.values)
+        return cls(
             text=shown,
-            minutes=minutes,
-            hours=hours,
-            days_of_month=days_of_month,
-            months=months,
-            days_of_week=days_of_week,
-            wildcards=frozenset(
-                field.name
-                for field, field_items in zip(FIELDS, items, strict=True)
-                if field_items[0].startswith("*")
-            ),
+            seconds=second.values,
+            minutes=minute.values,
+            hours=hour.values,
+            day_of_month=day_of_month,
+            months=month.values,
+            day_of_week=day_of_week,
+            day_rules=rules,
+            hour_is_wildcard=minute.wildcard or hour.wildcard,
+            zone=zone,
         )
-        _refuse_impossible_date(expression, where)
-        return expression
-
-    @property
-    def day_of_month_restricted(self) -> bool:
-        """Whether the day-of-month field doesn't begin with `*`."""
-        return DAY_OF_MONTH.name not in self.wildcards
-
-    @property
-    def day_of_week_restricted(self) -> bool:
-        """Whether the day-of-week field doesn't begin with `*`."""
-        return DAY_OF_WEEK.name not in self.wildcards
 
     @property
     def either_day(self) -> bool:
         """Whether a day matches when either day field does: both are restricted (crontab(5))."""
-        return self.day_of_month_restricted and self.day_of_week_restricted
+        return self.day_of_month.restricted and self.day_of_week.restricted
+
+    def matches_day(self, day: date) -> bool:
+        """Whether the expression matches on a day.
+
+        Example:
+            >>> CronExpression.parse("0 9 LW * *").matches_day(date(2026, 1, 30))
+            True
+        """
+        return day.month in self.months and any(rule.matches(day) for rule in self.day_rules)
+
+    def in_zone(self, given: str | None, *, where: str = "") -> str:
+        """The zone whose wall clock the expression means: its own, or the one given, or UTC.
+
+        Args:
+            given: The IANA name of the zone that is given beside the expression; None if none is.
+            where: The file and line or the field that a refusal should name.
+
+        Raises:
+            ScheduleInvalid: The expression names another zone than the one given.
+
+        Example:
+            >>> CronExpression.parse("CRON_TZ=Asia/Kolkata 0 9 * * *").in_zone(None)
+            'Asia/Kolkata'
+        """
+        if given is not None and self.zone is not None and given != self.zone:
+            raise ScheduleInvalid(
+                f"schedule '{shortened(self.text)}' names another zone than time_zone '{given}'",
+                where=where,
+                mend="name the zone once",
+            )
+        return self.zone or given or "UTC"
 
 
-def _split(shown: str, where: str) -> list[list[str]]:
-    """The items of the five fields; refuses what isn't five fields."""
-    lowered = shown.lower()
-    if shown.startswith("@") and lowered not in _NICKNAMES:
+def parse_schedule(text: str, *, where: str = "", name: str = "") -> CronExpression | Every:
+    """Read what a schedule may say in words: a cron expression, or an interval.
+
+    Args:
+        text: A cron expression, or an interval such as `every 15 minutes` or `@every 1h30m`.
+        where: The file and line or the field that a refusal should name.
+        name: The job's name, which `H` is spread by.
+
+    Raises:
+        ScheduleInvalid: The text is neither.
+
+    Example:
+        >>> parse_schedule("every 15 minutes")
+        Every(interval=datetime.timedelta(seconds=900))
+    """
+    interval = parse_interval(text, where=where)
+    return (
+        CronExpression.parse(text, where=where, name=name) if interval is None else Every(interval)
+    )
+
+
+def _without_zone(shown: str, where: str) -> tuple[str | None, str]:
+    """The zone that an expression names, and the rest of it."""
+    match = _ZONE.match(shown)
+    if match is None:
+        return None, shown
+    if match["key"] != "CRON_TZ":
+        raise ScheduleInvalid(
+            f"schedule '{shortened(shown)}' begins with {match['key']}=",
+            where=where,
+            mend=f"write CRON_TZ={shortened(match['zone'])}, or give the config's time_zone",
+        )
+    return time_zone(match["zone"], where=where).key, match["rest"]
+
+
+def _split(written: str, shown: str, where: str) -> list[str]:
+    """The texts of the six fields; refuses what isn't five or six fields."""
+    lowered = written.lower()
+    if parse_interval(written, where=where) is not None:
+        raise ScheduleInvalid(
+            f"schedule '{shortened(shown)}' is an interval, where a cron expression is asked for",
+            where=where,
+            mend="write cron fields, such as '*/15 * * * *'",
+        )
+    if written.startswith("@") and lowered not in _NICKNAMES:
         word = lowered.split()[0]
         near = difflib.get_close_matches(word, _NICKNAMES, n=1, cutoff=0.8)
         raise ScheduleInvalid(
-            f"schedule '{_short(shown)}' is none of {' '.join(_NICKNAMES)}",
+            f"schedule '{shortened(shown)}' is none of {' '.join(_NICKNAMES)}",
             where=where,
             mend=f"did you mean {near[0]}?"
             if near
             else "write five fields, such as '*/10 * * * *'",
         )
-    if re.match(r"(CRON_)?TZ=", shown, re.IGNORECASE):
-        raise ScheduleInvalid(
-            f"schedule '{_short(shown)}' names a time zone",
-            where=where,
-            mend="give the zone as the config's time_zone, and only the five fields as schedule",
-        )
-    fields = _NICKNAMES.get(lowered, shown).split()
-    if len(fields) != len(FIELDS):
-        raise ScheduleInvalid(
-            f"schedule '{_short(shown)}' has {len(fields)} field{'s' * (len(fields) != 1)}, not 5",
-            where=where,
-            mend=_mend_count(fields),
-        )
-    return [field.split(",") for field in fields]
-
-
-def _mend_count(fields: Sequence[str]) -> str:
-    order = "minute, hour, day of month, month, day of week"
+    fields = _NICKNAMES.get(lowered, written).split()
+    if len(fields) == len(FIELDS):
+        return ["0", *fields]
     if len(fields) == len(FIELDS) + 1:
-        return f"seconds and years are not supported yet: write {order}"
-    if 0 < len(fields) < len(FIELDS) and not fields[0][0].isalpha():
-        return f"write {order}, perhaps '{' '.join([*fields, *'****'][: len(FIELDS)])}'"
-    return f"write {order}, such as '0 9 * * MON-FRI'"
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One item of a field's list, and where it stands."""
-
-    text: str
-    field: CronField
-    shown: str
-    where: str
-
-    def refusal(self, reason: str, mend: str) -> ScheduleInvalid:
-        """The error that names the item and says why it is refused."""
-        return ScheduleInvalid(
-            f"{self.field.name} '{_short(self.text)}' in schedule '{_short(self.shown)}' {reason}",
-            where=self.where,
-            mend=mend,
-        )
-
-
-def _plain(item: _Item) -> str:
-    """The item in terms that croniter reads as Debian's cron does: numbers, no 7, no `a-a`."""
-    for pattern, reason, mend in _FOREIGN:
-        if pattern.fullmatch(item.text):
-            raise item.refusal(reason, mend)
-    match = _ITEM.fullmatch(item.text)
-    if match is None or (match["first"] == "*" and match["last"] is not None):
-        raise item.refusal(
-            "can't be read" if item.text else "has an empty place in its list",
-            "write *, a value, a range a-b, or one of these with a step such as */5, joined by"
-            " commas",
-        )
-    step = int(match["step"] or 1)
-    if step == 0:
-        raise item.refusal("has a step of 0", "use a step of 1 or more")
-    if match["first"] == "*":
-        return item.text
-
-    first, last = _bounds(item, match, step)
-    if item.field is DAY_OF_WEEK and last == _SUNDAY_AS_SEVEN:
-        # croniter turns 7 into 0 before it looks at the range, and then sees one that wraps.
-        return ",".join(str(value % 7) for value in range(first, last + 1, step))
-    if first == last:
-        # croniter reads 1-1 as the whole cycle.
-        return str(first)
-    return f"{first}-{last}/{step}"
-
-
-def _bounds(item: _Item, match: re.Match[str], step: int) -> tuple[int, int]:
-    """The first and the last value of `a`, `a-b` or `a/n`."""
-    first = _value(item, match["first"])
-    if match["last"] is not None:
-        last = _value(item, match["last"])
-    elif match["step"] is not None:
-        last = _open_end(item, first, step)
-    else:
-        last = first
-    if last < first:
-        raise item.refusal(
-            "is a range that runs backwards, and wrap-around ranges are not supported yet",
-            f"write {_unwrapped(item.field, first, last, step)}",
-        )
-    return first, last
-
-
-def _value(item: _Item, text: str) -> int:
-    """A number or a name as its number; 7 stays 7, so that a range may end with it."""
-    field = item.field
-    limit = _SUNDAY_AS_SEVEN if field is DAY_OF_WEEK else field.high
-    allowed = f"use {field.low} to {limit}"
-    if field.names:
-        allowed += f", or {field.names[0]} to {field.names[-1]}"
-    if not text.isdigit():
-        if text.upper() in field.names:
-            return field.low + field.names.index(text.upper())
-        near = difflib.get_close_matches(text[:3].upper(), field.names, n=1)
-        raise item.refusal(
-            "names no value of the field" if field.names else "is no number",
-            f"did you mean {near[0]}?" if near else allowed,
-        )
-    if len(text) > len(str(limit)) + 2 or not field.low <= int(text) <= limit:
-        raise item.refusal(
-            f"is out of range: {_short(text)} is not {field.low} to {limit}", allowed
-        )
-    return int(text)
-
-
-def _open_end(item: _Item, first: int, step: int) -> int:
-    """Where `a/n`, which names no end, ends: with the field, if that has one reading."""
-    if item.field is DAY_OF_WEEK:
-        to_saturday = {value % 7 for value in range(first, 7, step)}
-        to_sunday = {value % 7 for value in range(first, 8, step)}
-        if to_saturday != to_sunday:
-            raise item.refusal(
-                "is ambiguous: some crons count to Saturday, some to Sunday",
-                f"write {first}-6/{step} or {first}-7/{step}"
-                if first < _SUNDAY_AS_SEVEN
-                else "write 0",
+        if re.fullmatch(r"(19|20)[0-9]{2}.*", fields[-1]):
+            raise ScheduleInvalid(
+                f"schedule '{shortened(shown)}' ends with a year, and of six fields the first is"
+                " the second",
+                where=where,
+                mend="leave the year out, and end the schedule by its date",
             )
-    return item.field.high
+        return fields
+    raise ScheduleInvalid(
+        f"schedule '{shortened(shown)}' has {len(fields)} field{'s' * (len(fields) != 1)}, not 5,"
+        " or 6 with the second first",
+        where=where,
+        mend=_mend_count(fields),
+    )
 
 
-def _unwrapped(field: CronField, first: int, last: int, step: int) -> str:
-    """The same values as a range that runs backwards seems to mean, as a list."""
-    if field is DAY_OF_WEEK and first == _SUNDAY_AS_SEVEN:
-        return f"0-{last}" if step == 1 else f"0-{last}/{step}"
-    if step > 1:
-        cycle = len(field.every)
-        values = range(first, last + cycle + 1, step)
-        return ",".join(str((value - field.low) % cycle + field.low) for value in values)
-    if field is DAY_OF_WEEK and last == 0:
-        return f"{first}-{_SUNDAY_AS_SEVEN}"
-    parts = [(first, field.high), (field.low, last)]
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+def _mend_count(fields: list[str]) -> str:
+    if len(fields) > len(FIELDS) + 1:
+        return f"write (second,) {_ORDER}; a year can't be given"
+    if fields and not fields[0][0].isalpha():
+        return f"write {_ORDER}, perhaps '{' '.join([*fields, *'****'][: len(FIELDS)])}'"
+    return f"write {_ORDER}, such as '0 9 * * MON-FRI', or 'every 15 minutes'"
 
 
-def _refuse_impossible_date(expression: CronExpression, where: str) -> None:
-    """Refuse what asks for a day that none of its months has, such as 30 February.
+def _day_field(reading: FieldReading) -> DayField:
+    return DayField(reading.values, reading.forms, restricted=not reading.wildcard)
 
-    With the either-day rule the weekday still matches, so the expression means something.
-    """
-    longest = max(_DAYS_IN_MONTH[month - 1] for month in expression.months)
-    if expression.days_of_month[0] > longest and not expression.either_day:
-        months = " or ".join(MONTH.names[month - 1] for month in expression.months)
-        raise ScheduleInvalid(
-            f"day of month and month in schedule '{_short(expression.text)}' never meet:"
-            f" {months} has no day {expression.days_of_month[0]}",
+
+def _never_matches(
+    shown: str, where: str, day_of_month: DayField, months: tuple[int, ...]
+) -> ScheduleInvalid:
+    """The refusal of days that no year has, such as 30 February."""
+    longest = max(_DAYS_IN_MONTH[month - 1] for month in months)
+    if day_of_month.values and not day_of_month.forms and day_of_month.values[0] > longest:
+        names = " or ".join(MONTH.names[month - 1] for month in months)
+        return ScheduleInvalid(
+            f"day of month and month in schedule '{shortened(shown)}' never meet:"
+            f" {names} has no day {day_of_month.values[0]}",
             where=where,
             mend=f"use a day up to {longest}, or another month",
         )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return ScheduleInvalid(
+        f"day of month, month and day of week in schedule '{shortened(shown)}' never meet",
+        where=where,
+        mend="use other days, or other months",
+    )

@@ -19,6 +19,7 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from euryale.config import Retry, ScheduledJobConfig
 from euryale.errors import DataInvalid, HandlerInvalid
+from euryale.timetable import Timetable, timetable_of
 
 PARAMETERS = ("container", "data", "plugin_options", "scheduled_for")
 """What a handler may name."""
@@ -82,6 +83,11 @@ class Job:
     def where(self) -> str:
         """The file, as its module is named from the project's root, and the handler's line."""
         return f"{self.module.replace('.', '/')}.py:{self.line}"
+
+    @cached_property
+    def timetable(self) -> Timetable:
+        """When the job fires."""
+        return timetable_of(self.config, where=self.where)
 
     def validate_data(self, data: Any) -> Any:
         """Turn a run's plain data into what the handler declares.

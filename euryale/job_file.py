@@ -6,18 +6,15 @@ import importlib.util
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from euryale.calendars import refuse_transitions
 from euryale.config import Retry, ScheduledJobConfig
-from euryale.cron import CronExpression
 from euryale.errors import (
     ConfigInvalid,
     ConfigMissing,
@@ -37,6 +34,8 @@ from euryale.job import (
     read_config,
     validation_problems,
 )
+from euryale.timetable import timetable_of
+from euryale.zones import time_zone
 
 _CONFIG_MODELS = {ScheduledJobConfig.__name__, Retry.__name__}
 _CONFIG_EXAMPLE = 'write `config = ScheduledJobConfig(name="...", schedule="0 0 * * *")`'
@@ -212,19 +211,21 @@ def _config_of(
     except TypeError as error:
         where = f"{file.place}:{line}"
         return None, (ConfigInvalid(str(error), where=where, mend=_CONFIG_EXAMPLE),)
-    checks: dict[str, Callable[..., Any]] = {
-        "schedule": CronExpression.parse,
-        "time_zone": refuse_transitions,
-    }
     errors = []
-    for name, check in checks.items():
-        try:
-            check(
-                getattr(config, name),
-                where=f"{file.place}:{_field_line(tree, line, name)}",
+    # A zone that isn't known is told at its own line, and doesn't hide what else is wrong.
+    judged = config
+    try:
+        if config.time_zone is not None:
+            time_zone(
+                config.time_zone, where=f"{file.place}:{_field_line(tree, line, 'time_zone')}"
             )
-        except ScheduleInvalid as error:
-            errors.append(error)
+    except ScheduleInvalid as error:
+        errors.append(error)
+        judged = config.model_copy(update={"time_zone": None})
+    try:
+        timetable_of(judged, where=f"{file.place}:{_field_line(tree, line, 'schedule')}")
+    except ScheduleInvalid as error:
+        errors.insert(0, error)
     return config, tuple(errors)
 
 

@@ -27,6 +27,7 @@ from euryale.job import Job, inspect_handler, validate_data
 from euryale.limits import PAYLOAD_LIMIT
 from euryale.memo import MEMO
 from euryale.registry import Registry
+from euryale.timetable import nominal
 
 REGISTRY_FUNCTION = "euryale_registry"
 """The extern function that gives a run its worker's registry."""
@@ -99,7 +100,7 @@ async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -
         "container": Container(registry.services, DurableCalls(job.config.retry)),
         "data": validate_data(declared, data, job=job.name),
         "plugin_options": dict(job.source.plugin_options),
-        "scheduled_for": nominal_time(),
+        "scheduled_for": nominal_time(job),
     }
     arguments = {name: given[name] for name in signature.parameters}
     timeout = workflow.memo_value(MEMO, default={}, type_hint=dict).get("timeout")
@@ -117,10 +118,15 @@ async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -
         ) from error
 
 
-def nominal_time() -> datetime:
-    """When the run should have fired; the time of its start where no schedule started it."""
+def nominal_time(job: Job) -> datetime:
+    """The wall-clock time that the run was meant for; that of its start where no schedule made it.
+
+    On a night when clocks are put forward, this is the time that they left out.
+    """
     scheduled = workflow.info().typed_search_attributes.get(SCHEDULED_START_TIME)
-    return scheduled or workflow.info().workflow_start_time
+    if scheduled is None:
+        return workflow.info().workflow_start_time
+    return nominal(job.timetable, scheduled)
 
 
 def _encode_result(job: Job, result: Any) -> RawValue:

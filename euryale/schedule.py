@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import (
@@ -10,16 +11,16 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleOverlapPolicy,
     SchedulePolicy,
-    ScheduleSpec,
     ScheduleState,
 )
 
-from euryale.calendars import compile_calendars
-from euryale.clock import default_catch_up
-from euryale.config import ScheduledJobConfig
-from euryale.cron import CronExpression
 from euryale.job import Job
 from euryale.memo import MEMO, run_memo
+from euryale.regimes import regimes_in
+from euryale.timetable import default_catch_up
+from euryale.timetable_calendars import compile_timetable
+from euryale.utc_calendars import written_years
+from euryale.zones import time_zone
 
 OVERLAP = {
     "skip": ScheduleOverlapPolicy.SKIP,
@@ -30,7 +31,7 @@ OVERLAP = {
     "allow_all": ScheduleOverlapPolicy.ALLOW_ALL,
 }
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same config is compiled to another schedule, so that an apply updates it."""
 
 
@@ -44,19 +45,20 @@ class DesiredSchedule:
         task_queue: Where the application's workers wait for runs.
         hash: Changes when and only when the schedule does. Temporal answers with a canonical form
             of what it was given, so this is what is compared.
+        since: The time that it was made for, from which on it is right.
     """
 
     id: str
     job: Job
     task_queue: str
     hash: str
+    since: datetime
 
     def schedule(self) -> Schedule:
         """The schedule as Temporal's client takes it, as it is first made."""
         config = self.job.config
-        expression = CronExpression.parse(config.schedule, where=self.job.where)
-        compiled = compile_calendars(expression, config.time_zone, where=self.job.where)
-        catch_up = config.catch_up or default_catch_up(expression, config.time_zone)
+        compiled = compile_timetable(self.job.timetable, since=self.since, where=self.job.where)
+        catch_up = config.catch_up or default_catch_up(self.job.timetable)
         return Schedule(
             action=ScheduleActionStartWorkflow(
                 config.name,
@@ -66,11 +68,7 @@ class DesiredSchedule:
                 memo={MEMO: run_memo(config) | {"hash": self.hash}},
                 static_summary=config.description or None,
             ),
-            spec=ScheduleSpec(
-                calendars=compiled.calendars,
-                time_zone_name=compiled.time_zone_name,
-                jitter=config.jitter or None,
-            ),
+            spec=compiled.spec(jitter=config.jitter or None),
             policy=SchedulePolicy(overlap=OVERLAP[config.overlap], catchup_window=catch_up),
             state=ScheduleState(
                 paused=config.paused,
@@ -81,22 +79,43 @@ class DesiredSchedule:
         )
 
 
-def desired_schedule(app: str, job: Job, task_queue: str) -> DesiredSchedule:
+def desired_schedule(
+    app: str, job: Job, task_queue: str, *, since: datetime | None = None
+) -> DesiredSchedule:
     """The schedule that a job of an application wants.
+
+    Args:
+        app: The application's name.
+        job: The job.
+        task_queue: Where the application's workers wait for runs.
+        since: An aware time, from which on the schedule is to be right; by default now. In zones
+            whose clocks are changed the schedule is another one each year.
 
     Example:
         `desired_schedule("shop", job, "shop").id` is `shop/publish-once-a-day`.
     """
+    since = since or datetime.now(UTC)
     return DesiredSchedule(
         id=f"{app}/{job.name}",
         job=job,
         task_queue=task_queue,
-        hash=_hash(job.config, task_queue),
+        hash=_hash(job, task_queue, since),
+        since=since,
     )
 
 
-def _hash(config: ScheduledJobConfig, task_queue: str) -> str:
+def _hash(job: Job, task_queue: str, since: datetime) -> str:
     # `paused` is how a schedule starts out; afterwards it belongs to whoever operates it.
-    wanted: dict[str, Any] = config.model_dump(mode="json", exclude={"paused"})
-    text = json.dumps([FORMAT, task_queue, wanted], sort_keys=True)
+    wanted: dict[str, Any] = job.config.model_dump(mode="json", exclude={"paused"})
+    text = json.dumps([FORMAT, task_queue, wanted, _changes(job, since)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _changes(job: Job, since: datetime) -> list[str]:
+    """The changes of the clocks that the calendars are written around, if there are any."""
+    zone = time_zone(job.timetable.zone, where=job.where)
+    # The first regime was there before.
+    return [
+        f"{regime.start.isoformat()} {regime.before} {regime.offset}"
+        for regime in regimes_in(zone, written_years(since))[1:]
+    ]

@@ -10,7 +10,16 @@ from itertools import pairwise
 # cron-descriptor doesn't mark its type hints as meant for others.
 from cron_descriptor import ExpressionDescriptor, Options  # type: ignore[import-untyped]
 
-from euryale.cron import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, CronExpression, CronField
+from euryale.cron import CronExpression, Every
+from euryale.cron_fields import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, CronField
+from euryale.day_rules import (
+    DayForm,
+    LastDay,
+    LastOfWeekday,
+    LastWeekday,
+    NearestWeekday,
+    NthWeekday,
+)
 
 _MONTHS = (
     "January",
@@ -31,24 +40,40 @@ _SHORTEST_RUN = 3
 _LONGEST_LIST = 8
 
 
-def in_words(expression: CronExpression) -> str:
-    """What an expression means, in English and by the 24-hour clock.
+def in_words(schedule: CronExpression | Every) -> str:
+    """What a schedule means, in English and by the 24-hour clock.
 
     Example:
         >>> in_words(CronExpression.parse("0 0 1,15 * FRI"))
         'At 00:00, on day 1 and 15 of the month or on Friday'
     """
-    parts = [_time_of_day(expression), _days(expression)]
-    if expression.months != MONTH.every:
-        parts.append(f"in {_listed(tuple(month - 1 for month in expression.months), _MONTHS)}")
+    if isinstance(schedule, Every):
+        return _interval(schedule)
+    parts = [_time_of_day(schedule), _days(schedule)]
+    if schedule.months != MONTH.every:
+        parts.append(f"in {_listed(tuple(month - 1 for month in schedule.months), _MONTHS)}")
     return ", ".join(part for part in parts if part)
 
 
+def _interval(every: Every) -> str:
+    rest = int(every.interval.total_seconds())
+    parts = []
+    for unit, length in (("hour", 3_600), ("minute", 60), ("second", 1)):
+        count, rest = divmod(rest, length)
+        if count:
+            parts.append(unit if count == 1 else f"{count} {unit}s")
+    if len(parts) > 1:
+        parts = [part if part[0].isdigit() else f"1 {part}" for part in parts]
+    return f"Every {_joined(parts)}"
+
+
 def _time_of_day(expression: CronExpression) -> str:
-    fields = f"{_field(MINUTE, expression.minutes)} {_field(HOUR, expression.hours)}"
+    fields = f"{_field(MINUTE, expression.minutes)} {_field(HOUR, expression.hours)} * * *"
+    if expression.seconds != (0,):
+        fields = f"{_field(SECOND, expression.seconds)} {fields}"
     # The language is named because cron-descriptor would otherwise ask the machine for its own.
     options = Options(locale_code="en_US", use_24hour_time_format=True)
-    return str(ExpressionDescriptor(f"{fields} * * *", options).get_full_description())
+    return str(ExpressionDescriptor(fields, options).get_full_description())
 
 
 def _field(field: CronField, values: tuple[int, ...]) -> str:
@@ -67,23 +92,54 @@ def _field(field: CronField, values: tuple[int, ...]) -> str:
 
 
 def _days(expression: CronExpression) -> str:
-    in_month = _days_of_month(expression.days_of_month)
-    in_week = f"on {_listed(_from_monday(expression.days_of_week), _WEEKDAYS)}"
-    any_in_month = expression.days_of_month == DAY_OF_MONTH.every
-    any_in_week = expression.days_of_week == DAY_OF_WEEK.every
+    in_month, in_week = _in_month(expression), _in_week(expression)
     if expression.either_day:
-        return "" if any_in_month or any_in_week else f"{in_month} or {in_week}"
-    if any_in_month:
-        return "" if any_in_week else in_week
-    return in_month if any_in_week else f"{in_month} and only {in_week}"
+        return f"{in_month} or {in_week}" if in_month and in_week else ""
+    return " and only ".join(part for part in (in_month, in_week) if part)
+
+
+def _in_month(expression: CronExpression) -> str:
+    """What the day-of-month field says; nothing where it leaves every day."""
+    field = expression.day_of_month
+    if field.values == DAY_OF_MONTH.every:
+        return ""
+    parts = [_days_of_month(field.values)] if field.values else []
+    parts += [f"on {_form(form)}" for form in field.forms]
+    return f"{_joined(parts)} of the month"
+
+
+def _in_week(expression: CronExpression) -> str:
+    """What the day-of-week field says; nothing where it leaves every day."""
+    field = expression.day_of_week
+    if field.values == DAY_OF_WEEK.every:
+        return ""
+    parts = [f"on {_listed(_from_monday(field.values), _WEEKDAYS)}"] if field.values else []
+    if field.forms:
+        parts.append(f"on {_joined([_form(form) for form in field.forms])} of the month")
+    return _joined(parts)
+
+
+def _form(form: DayForm) -> str:
+    match form:
+        case LastDay():
+            near = ("the last day", "the last day but one")
+            return (*near, f"the {_ordinal(form.before)} day before the last")[min(form.before, 2)]
+        case LastWeekday():
+            return "the last working day (Monday to Friday)"
+        case NearestWeekday():
+            return f"the working day (Monday to Friday) nearest to day {form.day}"
+        case NthWeekday():
+            return f"the {_ordinal(form.nth)} {_WEEKDAYS[form.day_of_week - 1]}"
+        case LastOfWeekday():
+            return f"the last {_WEEKDAYS[form.day_of_week - 1]}"
 
 
 def _days_of_month(days: tuple[int, ...]) -> str:
     step = _step(days)
     if step > 1 and len(days) >= _SHORTEST_RUN:
-        return f"on every {_ordinal(step)} day from {days[0]} to {days[-1]} of the month"
+        return f"on every {_ordinal(step)} day from {days[0]} to {days[-1]}"
     names = tuple(str(day) for day in range(DAY_OF_MONTH.high + 1))
-    return f"on day {_listed(days, names)} of the month"
+    return f"on day {_listed(days, names)}"
 
 
 def _from_monday(days_of_week: tuple[int, ...]) -> tuple[int, ...]:
@@ -110,8 +166,15 @@ def _listed(values: tuple[int, ...], names: Sequence[str]) -> str:
             parts.append(f"{names[run[0]]} to {names[run[-1]]}")
         else:
             parts.extend(names[value] for value in run)
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """The parts as `a, b and c`."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _ordinal(number: int) -> str:
-    return f"{number}{ {2: 'nd', 3: 'rd', 22: 'nd', 23: 'rd', 21: 'st'}.get(number, 'th') }"
+    return (
+        f"{number}{ {1: 'st', 2: 'nd', 3: 'rd', 21: 'st', 22: 'nd', 23: 'rd'}.get(number, 'th') }"
+    )

@@ -13,9 +13,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from euryale.cli.calendar import calendar
 from euryale.cli.dev import dev
-from euryale.cli.jobs import check, list_jobs, next_firings
+from euryale.cli.dst import dst
+from euryale.cli.jobs import check, list_jobs
+from euryale.cli.next import next_firings
 from euryale.cli.run import run
+from euryale.cli.simulate import simulate
 from euryale.cli.worker import worker
 
 cli = typer.Typer(
@@ -32,6 +36,9 @@ cli.command("worker")(worker)
 cli.command("list")(list_jobs)
 cli.command("run")(run)
 cli.command("next")(next_firings)
+cli.command("calendar")(calendar)
+cli.command("dst")(dst)
+cli.command("simulate")(simulate)
 cli.command("check")(check)
 
 

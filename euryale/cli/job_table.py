@@ -12,11 +12,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from euryale.cli.times import distance, moment
-from euryale.clock import firings
-from euryale.cron import CronExpression
 from euryale.job import Job
 from euryale.project import Project
-from euryale.words import in_words
+from euryale.timetable import firings
+from euryale.timetable_words import timetable_in_words, timetable_text
 
 _AT_ONCE = 10
 """Schedules that are asked for at once; a server describes about 65 a second."""
@@ -60,8 +59,8 @@ class JobLine:
         config = self.job.config
         return {
             "name": config.name,
-            "schedule": config.schedule,
-            "time_zone": config.time_zone,
+            "schedule": timetable_text(self.job.timetable),
+            "time_zone": self.job.timetable.zone,
             "words": self.words,
             "next_run": self.next_run and self.next_run.isoformat(),
             "description": config.description,
@@ -97,9 +96,8 @@ def job_lines(jobs: Iterable[Job], now: datetime) -> tuple[JobLine, ...]:
 
 
 def _line(job: Job, now: datetime) -> JobLine:
-    expression = CronExpression.parse(job.config.schedule, where=job.where)
-    times = firings(expression, job.config.time_zone, after=now)
-    return JobLine(job=job, words=in_words(expression), next_run=next(times, None))
+    times = firings(job.timetable, after=now)
+    return JobLine(job=job, words=timetable_in_words(job.timetable), next_run=next(times, None))
 
 
 async def with_held(
@@ -143,10 +141,11 @@ def job_table(lines: Sequence[JobLine]) -> Table:
     if with_state:
         table.add_column("state", style="yellow")
     for line in lines:
-        config = line.job.config
-        zone = "" if config.time_zone == "UTC" else f" {config.time_zone}"
         state = [line.state] if with_state else []
-        table.add_row(config.name, config.schedule + zone, line.words, _next_run(line, now), *state)
+        timetable = line.job.timetable
+        zone = "" if timetable.zone == "UTC" else f" {timetable.zone}"
+        written = timetable_text(timetable) + zone
+        table.add_row(line.job.name, written, line.words, _next_run(line, now), *state)
     return table
 
 

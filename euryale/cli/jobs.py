@@ -1,24 +1,19 @@
-"""`euryale list`, `euryale next` and `euryale check`: what the job files say."""
+"""`euryale list` and `euryale check`: what the job files say."""
 
 import asyncio
 from datetime import UTC, datetime
-from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from euryale.cli.options import AddressOption, AppOption, NamespaceOption, OutputOption
 from euryale.cli.screen import FAILED, error_line, reporting
-from euryale.cli.times import distance, moment
 
 if TYPE_CHECKING:
     from euryale.cli.job_table import JobLine
     from euryale.errors import EuryaleError
     from euryale.project import Project
-
-_MOST_FIRINGS = 1_000
 
 
 def list_jobs(
@@ -70,51 +65,6 @@ async def _ask(
         return lines, error
     except RPCError as error:
         return lines, translate(error)
-
-
-def next_firings(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The job's name.")],
-    *,
-    count: Annotated[
-        int,
-        typer.Option(
-            "-n",
-            "--count",
-            envvar="EURYALE_COUNT",
-            min=1,
-            max=_MOST_FIRINGS,
-            help="How many firings.",
-        ),
-    ] = 5,
-    app: AppOption = None,
-    output: OutputOption = "text",
-) -> None:
-    """Show when a job fires next, by its cron expression and time zone alone."""
-    with reporting(output) as screen:
-        from euryale.clock import firings  # noqa: PLC0415 -- slow to import
-        from euryale.cron import CronExpression  # noqa: PLC0415
-        from euryale.project import load_project  # noqa: PLC0415
-        from euryale.words import in_words  # noqa: PLC0415
-
-        job = load_project(app).job(name)
-        expression = CronExpression.parse(job.config.schedule, where=job.where)
-        now = datetime.now(UTC)
-        times = list(islice(firings(expression, job.config.time_zone, after=now), count))
-        words = in_words(expression)
-        table = Table.grid(padding=(0, 3, 0, 0))
-        for time in times:
-            table.add_row(moment(time), Text(f"in {distance(time - now)}", style="dim"))
-        screen.result(
-            {
-                "name": job.name,
-                "schedule": job.config.schedule,
-                "time_zone": job.config.time_zone,
-                "words": words,
-                "times": [time.isoformat() for time in times],
-            },
-            Text.assemble((job.name, "cyan"), f"  {words} ({job.config.time_zone})"),
-            table if times else "it never fires",
-        )
 
 
 def check(*, app: AppOption = None, output: OutputOption = "text") -> None:

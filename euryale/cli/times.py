@@ -1,6 +1,6 @@
 """Times and durations as people say them."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -38,14 +38,36 @@ def took(duration: timedelta) -> str:
 
 
 def moment(time: datetime) -> str:
-    """A time with its weekday and zone, to the minute.
+    """A time with its weekday and zone, to the minute, or to the second where it has any.
 
     Example:
         >>> from datetime import UTC
         >>> moment(datetime(2026, 1, 5, 9, 30, tzinfo=UTC))
         'Mon 2026-01-05 09:30 UTC'
     """
-    return f"{_WEEKDAYS[time.weekday()]} {time:%Y-%m-%d %H:%M} {time.tzname()}"
+    seconds = f":{time:%S}" if time.second else ""
+    return f"{day(time)} {time:%H:%M}{seconds} {time.tzname()}"
+
+
+def day(of: date) -> str:
+    """A date with its weekday.
+
+    Example:
+        >>> day(date(2026, 1, 5))
+        'Mon 2026-01-05'
+    """
+    return f"{_WEEKDAYS[of.weekday()]} {of:%Y-%m-%d}"
+
+
+def offset(time: datetime) -> str:
+    """What a time's clock is ahead of UTC.
+
+    Example:
+        >>> from datetime import UTC
+        >>> offset(datetime(2026, 1, 5, tzinfo=UTC))
+        'UTC+00:00'
+    """
+    return f"UTC{time.isoformat(timespec='minutes')[16:]}"
 
 
 # Not `%a`, which speaks the machine's language.

@@ -110,6 +110,52 @@ EXPRESSIONS = """
 7 3 5,10 3,9 WED
 """.strip().splitlines()
 
+FORMS = """
+0 9 L * *
+0 9 L-1 * *
+0 9 L-3 * *
+0 9 L-30 * *
+0 9 LW * *
+0 9 1W * *
+0 9 15W * *
+0 9 28W * *
+0 9 29W * *
+0 9 30W * *
+0 9 31W * *
+0 9 1,15W,L * *
+0 9 L 2 *
+0 9 L-28 2 *
+0 9 LW FEB,APR *
+0 9 15W * SUN
+0 9 L * MON#2
+0 9 */2 * 5L
+0 9 LW * */5
+0 9 *,15W * *
+0 9 ? * MON
+0 9 13 * ?
+0 9 * * MON#2
+0 9 * * 0#1,7#3
+0 9 * * SAT#5
+0 9 * 2 TUE#5
+0 9 * * 5L
+0 9 * * L5
+0 9 * * 0L
+0 9 * * MON,5L
+0 9 * * FRI-MON
+0 22-2 * * *
+50-10/5 3 * * *
+0 9 28-3 NOV-FEB *
+H H * * *
+H/15 * * * *
+H(0-29)/10 H(1-3) H H(1-3) *
+H H * * H
+0 0 0 * * *
+30 15 9 * * MON-FRI
+*/10 * 3 1 * *
+0,59 59 23 L * *
+5-50/9 */20 4 15W 1-3 *
+""".strip().splitlines()
+
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
@@ -143,21 +189,22 @@ async def matching_times(client: Client, schedule_id: str, end: datetime) -> lis
     return times
 
 
+@pytest.mark.parametrize("texts", [EXPRESSIONS, FORMS], ids=["numbers", "forms"])
 async def test_the_server_fires_at_every_time_that_the_clock_tells_and_at_no_other(
-    client: Client,
+    client: Client, texts: list[str]
 ) -> None:
-    # Each expression in UTC and in three of the other zones, which take turns.
+    # Each expression in UTC and in two of the other zones, which take turns.
     cases = [
         (text, zone)
-        for number, text in enumerate(EXPRESSIONS)
+        for number, text in enumerate(texts)
         for zone in (
             "UTC",
-            *(ZONES[1 + (3 * number + turn) % (len(ZONES) - 1)] for turn in range(3)),
+            *(ZONES[1 + (2 * number + turn) % (len(ZONES) - 1)] for turn in range(2)),
         )
     ]
     compared = 0
     for number, (text, zone) in enumerate(cases):
-        expression = CronExpression.parse(text)
+        expression = CronExpression.parse(text, name="report")
         handle = await client.create_schedule(
             f"calendars/{number}", desired(compile_calendars(expression, zone))
         )
@@ -175,6 +222,19 @@ async def test_the_server_fires_to_the_end_of_the_last_year_and_no_further(clien
     expression = CronExpression.parse("0 0 1 * *")
     handle = await client.create_schedule(
         "calendars/last", desired(compile_calendars(expression, "UTC"))
+    )
+    served = await matching_times(client, handle.id, datetime(2102, 1, 1, tzinfo=UTC))
+    await handle.delete()
+    assert served == list(firings(expression, "UTC", after=START))
+
+
+@pytest.mark.parametrize(
+    "text", ["0 9 L * *", "0 9 29W 2 *", "0 9 LW * *", "0 9 * 2 MON#5", "0 9 L-3 2 5L"]
+)
+async def test_the_server_knows_the_leap_years_of_the_century(client: Client, text: str) -> None:
+    expression = CronExpression.parse(text)
+    handle = await client.create_schedule(
+        "calendars/century", desired(compile_calendars(expression, "UTC"))
     )
     served = await matching_times(client, handle.id, datetime(2102, 1, 1, tzinfo=UTC))
     await handle.delete()

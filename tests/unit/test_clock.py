@@ -1,27 +1,33 @@
 """The policy clock, beside the seeds' examples, a minute-by-minute evaluation, and cronsim."""
 
+import random
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
+from dst_cases import POLICIES, ZONES, random_expression, walked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from euryale.clock import default_catch_up, firings, shortest_interval
+from euryale.clock import default_catch_up, firings, nominal
+from euryale.config import Dst
 from euryale.cron import FIELDS, CronExpression, CronField
 from euryale.errors import ScheduleInvalid
+from euryale.regimes import regimes_in
 
 MINUTE = timedelta(minutes=1)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC) - MINUTE
 
 
-def first(text: str, count: int, zone: str = "UTC", after: datetime = NEW_YEAR) -> list[str]:
+def first(
+    text: str, count: int, zone: str = "UTC", after: datetime = NEW_YEAR, dst: Dst = "once"
+) -> list[str]:
     expression = CronExpression.parse(text)
-    times = islice(firings(expression, zone, after=after), count)
+    times = islice(firings(expression, zone, after=after, dst=dst), count)
     return [time.strftime("%a %Y-%m-%d %H:%M %z") for time in times]
 
 
@@ -152,6 +158,149 @@ def test_a_changed_clock_is_met_by_debians_rule(
     text: str, zone: str, after: datetime, expected: list[str]
 ) -> None:
     assert first(text, len(expected), zone, after) == expected
+
+
+# --- the other policies, and the time that was meant ---------------------------------------------
+
+SPRING = datetime(2026, 3, 28, 12, tzinfo=UTC)  # Berlin: 02:00 becomes 03:00 on the 29th
+AUTUMN = datetime(2026, 10, 24, 12, tzinfo=UTC)  # Berlin: 03:00 becomes 02:00 on the 25th
+
+
+@pytest.mark.parametrize(
+    ("text", "dst", "after", "expected"),
+    [
+        ("30 2 * * *", "skip", SPRING, ["Mon 2026-03-30 02:30 +0200"]),
+        (
+            "30 2 * * *",
+            "skip",
+            AUTUMN,
+            ["Sun 2026-10-25 02:30 +0200", "Mon 2026-10-26 02:30 +0100"],
+        ),
+        (
+            "30 2 * * *",
+            "twice",
+            SPRING,
+            ["Sun 2026-03-29 03:00 +0200", "Mon 2026-03-30 02:30 +0200"],
+        ),
+        (
+            "30 2 * * *",
+            "twice",
+            AUTUMN,
+            [
+                "Sun 2026-10-25 02:30 +0200",
+                "Sun 2026-10-25 02:30 +0100",
+                "Mon 2026-10-26 02:30 +0100",
+            ],
+        ),
+        # Whole hours are shown again after the fold only under `once` and `twice`.
+        (
+            "0 * 25 10 *",
+            "skip",
+            datetime(2026, 10, 24, 23, 30, tzinfo=UTC),
+            ["Sun 2026-10-25 02:00 +0200", "Sun 2026-10-25 03:00 +0100"],
+        ),
+        (
+            "0 * 25 10 *",
+            "twice",
+            datetime(2026, 10, 24, 23, 30, tzinfo=UTC),
+            [
+                "Sun 2026-10-25 02:00 +0200",
+                "Sun 2026-10-25 02:00 +0100",
+                "Sun 2026-10-25 03:00 +0100",
+            ],
+        ),
+        (
+            "30 * 29 3 *",
+            "twice",
+            datetime(2026, 3, 29, 0, 0, tzinfo=UTC),
+            [
+                "Sun 2026-03-29 01:30 +0100",
+                "Sun 2026-03-29 03:00 +0200",
+                "Sun 2026-03-29 03:30 +0200",
+            ],
+        ),
+        (
+            "30 * 29 3 *",
+            "skip",
+            datetime(2026, 3, 29, 0, 0, tzinfo=UTC),
+            ["Sun 2026-03-29 01:30 +0100", "Sun 2026-03-29 03:30 +0200"],
+        ),
+    ],
+)
+def test_a_policy_decides_about_times_left_out_and_shown_twice(
+    text: str, dst: Dst, after: datetime, expected: list[str]
+) -> None:
+    assert first(text, len(expected), "Europe/Berlin", after, dst) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "fired_at", "dst", "meant"),
+    [
+        ("30 2 * * *", "Europe/Berlin", "2026-03-29T03:00+02:00", "once", "2026-03-29 02:30"),
+        ("30 2 * * *", "Europe/Berlin", "2026-03-29T03:00+02:00", "twice", "2026-03-29 02:30"),
+        # One run for several times left out is meant for the last of them.
+        ("0,30 2 * * *", "Europe/Berlin", "2026-03-29T03:00+02:00", "once", "2026-03-29 02:30"),
+        ("0,30 2,3 * * *", "Europe/Berlin", "2026-03-29T03:00+02:00", "once", "2026-03-29 03:00"),
+        ("30 2 * * *", "Europe/Berlin", "2026-03-30T02:30+02:00", "once", "2026-03-30 02:30"),
+        # Elapsed time and `skip` make up for nothing: this is a run that somebody started by hand.
+        ("30 * * * *", "Europe/Berlin", "2026-03-29T03:00+02:00", "once", "2026-03-29 03:00"),
+        ("30 2 * * *", "Europe/Berlin", "2026-03-29T03:00+02:00", "skip", "2026-03-29 03:00"),
+        ("30 2 * * *", "Europe/Berlin", "2026-03-29T11:17+02:00", "once", "2026-03-29 11:17"),
+        ("0 0 * * *", "Africa/Cairo", "2026-04-24T01:00+03:00", "once", "2026-04-24 00:00"),
+        ("0 12 30 12 *", "Pacific/Apia", "2011-12-31T00:00+14:00", "once", "2011-12-30 12:00"),
+    ],
+)  # fmt: skip
+def test_the_nominal_time_is_the_wall_clock_time_that_was_meant(
+    text: str, zone: str, fired_at: str, dst: Dst, meant: str
+) -> None:
+    expression = CronExpression.parse(text)
+    time = nominal(expression, zone, datetime.fromisoformat(fired_at), dst)
+    assert f"{time:%Y-%m-%d %H:%M}" == meant
+    assert time.tzinfo == ZoneInfo(zone)
+
+
+def test_the_nominal_time_is_the_same_for_a_firing_in_any_zone() -> None:
+    night = CronExpression.parse("30 2 * * *")
+    fired_at = next(firings(night, "Europe/Berlin", after=datetime(2026, 3, 29, tzinfo=UTC)))
+    for zone in ("Europe/Berlin", "UTC", "America/New_York"):
+        time = nominal(night, "Europe/Berlin", fired_at.astimezone(ZoneInfo(zone)))
+        assert f"{time:%H:%M}" == "02:30", zone
+
+
+def test_the_nominal_time_in_a_fold_tells_the_two_passes_apart() -> None:
+    night = CronExpression.parse("30 2 25 10 *")
+    both = list(islice(firings(night, "Europe/Berlin", after=AUTUMN, dst="twice"), 2))
+    times = [nominal(night, "Europe/Berlin", time.astimezone(UTC), "twice") for time in both]
+    assert [time.isoformat() for time in times] == [
+        "2026-10-25T02:30:00+02:00",
+        "2026-10-25T02:30:00+01:00",
+    ]
+
+
+def test_the_zone_that_an_expression_names_goes_first() -> None:
+    assert first("CRON_TZ=Asia/Kolkata 0 9 * * *", 1) == ["Thu 2026-01-01 09:00 +0530"]
+    named = CronExpression.parse("CRON_TZ=Asia/Kolkata 0 9 * * *")
+    assert nominal(named, "UTC", NEW_YEAR).tzinfo == ZoneInfo("Asia/Kolkata")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.randoms(use_true_random=False),
+    st.sampled_from(ZONES),
+    st.sampled_from(POLICIES),
+    st.integers(2007, 2036),
+    st.integers(0, 3),
+)
+def test_a_walk_through_each_minute_of_the_nights_fires_at_the_same_times(
+    chance: random.Random, zone: str, dst: Dst, year: int, which: int
+) -> None:
+    expression = random_expression(chance)
+    seams = [regime.start for regime in regimes_in(ZoneInfo(zone), range(year, year + 2))[1:]]
+    seam = seams[which % len(seams)] if seams else datetime(year, 3, 1, tzinfo=UTC)
+    start, end = seam - timedelta(days=1), seam + timedelta(days=2)
+    times = firings(expression, zone, after=start - timedelta(seconds=1), dst=dst)
+    actual = [time.astimezone(UTC) for time in takewhile(lambda time: time < end, times)]
+    assert actual == list(walked(expression, zone, dst, start, end))
 
 
 # --- differential -----------------------------------------------------------------------------
@@ -295,34 +444,21 @@ def test_cronsim_says_the_same_also_where_clocks_are_changed(
 
 
 @pytest.mark.parametrize(
-    ("text", "shortest"),
-    [
-        ("* * * * *", timedelta(minutes=1)),
-        ("*/7 * * * *", timedelta(minutes=4)),
-        ("0 9-17 * * 1-5", timedelta(hours=1)),
-        ("0 0,23 1,31 * *", timedelta(hours=1)),
-        ("0 0 * * *", timedelta(days=1)),
-        ("0 0 * * 1", timedelta(days=7)),
-        ("0 0 13 * 5", timedelta(days=1)),
-        ("0 0 29 2 *", timedelta(days=1461)),
-    ],
-)
-def test_the_shortest_interval_is_the_least_distance_of_two_firings(
-    text: str, shortest: timedelta
-) -> None:
-    assert shortest_interval(CronExpression.parse(text), "UTC") == shortest
-
-
-@pytest.mark.parametrize(
     ("text", "window"),
     [
         ("* * * * *", timedelta(minutes=1)),
+        ("*/7 * * * *", timedelta(minutes=4)),
         ("*/15 * * * *", timedelta(minutes=15)),
+        ("0 9-17 * * 1-5", timedelta(hours=1)),
+        ("10 0,23 * * *", timedelta(hours=1)),
+        ("10 0,23 1,31 * *", timedelta(hours=1)),
+        ("10 0,23 1,15 * *", timedelta(hours=23)),
         ("0 0 * * *", timedelta(days=1)),
+        ("0 0 * * 1", timedelta(days=1)),
         ("@yearly", timedelta(days=1)),
     ],
 )
 def test_the_default_catch_up_window_is_one_interval_but_at_most_a_day(
     text: str, window: timedelta
 ) -> None:
-    assert default_catch_up(CronExpression.parse(text), "Asia/Kolkata") == window
+    assert default_catch_up(CronExpression.parse(text)) == window

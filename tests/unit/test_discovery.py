@@ -266,17 +266,35 @@ def test_an_unknown_time_zone_is_told_beside_an_invalid_schedule(root: Path, wri
     assert [error.where for error in discovery.errors] == ["jobs/a.py:1", "jobs/a.py:2"]
 
 
-def test_a_zone_whose_clocks_change_is_refused_with_its_line(root: Path, write: Write) -> None:
+def test_a_schedule_may_be_a_list_with_exceptions(root: Path, write: Write) -> None:
     write(
         "jobs/a.py",
-        "config = {'name': 'a', 'schedule': '0 9 * * *',\n          'time_zone': 'Europe/Berlin'}\n"
+        "from datetime import date, timedelta\n"
+        "config = {'name': 'a', 'schedule': ['0 9 * * MON', timedelta(hours=6)],\n"
+        "          'time_zone': 'Europe/Berlin', 'except': [date(2026, 12, 25), '* 0-6 * * *']}\n"
         "async def handler(): ...\n",
     )
-    discovery = discover([JobSource(root / "jobs")], root=root)
+    discovery = discover([JOBS], root=root)
+    assert discovery.errors == ()
+    timetable = discovery.jobs[0].timetable
+    assert timetable.zone == "Europe/Berlin"
+    assert len(timetable.entries) == len(timetable.exceptions) == 2
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["3600", "[]", "'0 9 * *'", "['0 9 * * *', 5]", "__import__('datetime').datetime(2030, 1, 1)"],
+)
+def test_a_schedule_that_means_nothing_certain_is_refused(
+    root: Path, write: Write, schedule: str
+) -> None:
+    write(
+        "jobs/a.py",
+        f"config = {{'name': 'a', 'schedule': {schedule}}}\nasync def handler(): ...\n",
+    )
+    discovery = discover([JOBS], root=root)
     assert discovery.jobs == ()
-    (error,) = discovery.errors
-    assert error.where == "jobs/a.py:2"
-    assert "Europe/Berlin" in error.what
+    assert discovery.errors[0].where == "jobs/a.py:1"
 
 
 def test_two_jobs_of_one_name_in_one_source_are_both_refused(root: Path, write: Write) -> None:
