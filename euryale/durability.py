@@ -40,10 +40,14 @@ def check_durability(job: Job) -> tuple[HandlerNotDurable, ...]:
     """Check a job's handler, what it reaches in its own file, and what the file does at once.
 
     Returns:
-        An error for each line that isn't durable, in the order of the lines.
+        An error for each line that isn't durable, in the order of the lines; none for a file that
+        was removed or broken since it was read.
     """
-    source = job.file.read_text(encoding="utf-8-sig")
-    return find_not_durable(source, file=job.where.rpartition(":")[0])
+    try:
+        source = job.file.read_text(encoding="utf-8-sig")
+        return find_not_durable(source, file=job.where.rpartition(":")[0])
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return ()
 
 
 def find_not_durable(

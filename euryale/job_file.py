@@ -1,6 +1,7 @@
 """A job file: imported and judged on its own, with a line for all that is wrong with it."""
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -168,7 +169,9 @@ def _imported(file: JobFile) -> ModuleType:
         spec = importlib.util.find_spec(file.module)
         if spec is not None and spec.origin is not None:
             if Path(spec.origin).resolve() == file.path.resolve():
-                return importlib.import_module(file.module)
+                # What a file prints while it's imported is no part of a command's output.
+                with contextlib.redirect_stdout(sys.stderr):
+                    return importlib.import_module(file.module)
             leads_to = repr(spec.origin)
     except BaseException as error:  # A job file may raise whatever it likes, SystemExit too.
         if isinstance(error, KeyboardInterrupt):

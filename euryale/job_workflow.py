@@ -15,16 +15,17 @@ from typing import Any
 from pydantic import TypeAdapter
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
 from euryale.container import Container
 from euryale.durability import durable_way
 from euryale.durable_service import DurableCalls
 from euryale.errors import HandlerNotDurable, JobNotServed, JobUnknown, PayloadTooLarge, RunTimedOut
-from euryale.failures import bounded
+from euryale.failures import bounded, cut
 from euryale.job import Job, inspect_handler, validate_data
 from euryale.limits import PAYLOAD_LIMIT
+from euryale.logger import DurableLogger
 from euryale.memo import MEMO
 from euryale.registry import Registry
 from euryale.timetable import nominal
@@ -53,15 +54,20 @@ class JobWorkflow:
         """
         registry: Registry = workflow.extern_functions()[REGISTRY_FUNCTION]()
         job = _served(registry, workflow.info().workflow_type)
+        with workflow.unsafe.sandbox_unrestricted():
+            _refuse_if_edited(registry, job)
         try:
             result = await _run_handler(registry, job, args)
             return _encode_result(job, result)
         except asyncio.CancelledError:
             raise
         except FailureError as error:
+            _tell(job, error)
             raise bounded(error) from error.__cause__
         except Exception as error:  # noqa: BLE001 -- whatever the handler raises fails its run
-            raise _failure(job, error) from error.__cause__
+            _tell(job, error)
+            failure = _failure(job, error)
+            raise failure from failure.__cause__
         except SystemExit as error:
             raise ApplicationError(
                 f"the handler of '{job.name}' asked the process to exit ({error.code})",
@@ -79,13 +85,29 @@ class JobWorkflow:
 def _served(registry: Registry, name: str) -> Job:
     try:
         return registry.job(name)
-    except JobUnknown as error:
-        broken = "; ".join(str(problem) for problem in registry.errors)
+    except JobUnknown:
+        left_out = ", ".join(problem.where for problem in registry.errors)
         raise JobNotServed(
-            f"this worker doesn't serve the job '{name}'" + (f": {broken}" if broken else ""),
+            f"this worker doesn't serve the job '{name}'"
+            + (f"; it had to leave out {left_out}" if left_out else ""),
             where=workflow.info().workflow_id,
-            mend="start a worker that has its job file; the run goes on there",
-        ) from error
+            mend="start a worker that has its job file, and the run goes on there; or, if the job "
+            f"is gone, delete its schedule: temporal schedule delete -s {registry.app}/{name}",
+        ) from None
+
+
+def _refuse_if_edited(registry: Registry, job: Job) -> None:
+    """Leave a run to a worker that has the file as it is now: its tasks fail here till then.
+
+    Each run imports its job's file anew. In the middle of a deployment that would be another
+    release's code, or half a file, and the run would fail for good.
+    """
+    if registry.was_edited(job):
+        raise JobNotServed(
+            f"{job.file} was changed after this worker had read it",
+            where=job.where,
+            mend="start the worker anew; the run goes on there",
+        )
 
 
 async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -> Any:
@@ -162,6 +184,20 @@ def _failure(job: Job, error: Exception) -> BaseException:
     failure = ApplicationError(message, type=kind, non_retryable=True)
     failure.__cause__ = error.__cause__
     return bounded(failure.with_traceback(error.__traceback__))
+
+
+def _tell(job: Job, error: Exception) -> None:
+    """Log why the run fails, with the line of the job's file that it came through."""
+    if is_cancelled_exception(error):
+        return
+    told = cut(error.message if isinstance(error, FailureError) else str(error))
+    kind = error.type if isinstance(error, ApplicationError) else None
+    DurableLogger.of_run().error(
+        "run failed",
+        action="run_failed",
+        error=f"{kind or type(error).__name__}: {told}",
+        where=_line(job, error) or job.where,
+    )
 
 
 def _line(job: Job, error: BaseException) -> str:

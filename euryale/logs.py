@@ -27,10 +27,25 @@ class _Handler(logging.Handler):
         self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
+        _without_traceback(record)
         try:
             self._write(self.format(record))
         except Exception:  # noqa: BLE001 -- a line that can't be written must not stop a run
             self.handleError(record)
+
+
+def _without_traceback(record: logging.LogRecord) -> None:
+    """Say in a sentence what Temporal's SDK would print a page for: each attempt that failed.
+
+    The stack is in the run's history, and a call that is tried again is no accident.
+    """
+    if not record.name.startswith("temporalio") or not isinstance(record.exc_info, tuple):
+        return
+    error = record.exc_info[1]
+    if error is not None:
+        record.msg = f"{record.getMessage()}: {type(error).__name__}: {error}"
+        record.args = ()
+    record.exc_info = None
 
 
 def configure_logs(*, level: Level, as_json: bool, colors: bool, write: Write) -> None:

@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from euryale.activities import class_activities, service_activities
 from euryale.app import Euryale, job_name_taken, workflows_by_name
 from euryale.apply import Applied, apply
+from euryale.durability import check_durability
 from euryale.errors import ServiceInvalid, TemporalRefused
 from euryale.job_workflow import JobWorkflow
 from euryale.runner import JobWorkflowRunner
@@ -112,6 +113,9 @@ class EuryalePlugin(SimplePlugin):
         """Open the services, apply the schedules, and let the worker run."""
         for error in self.registry.errors:
             log.error("job file left out", action="job_left_out", **error.as_dict())
+        for job in self.registry.jobs.values():
+            for problem in check_durability(job):
+                log.warning("not durable", action="job_not_durable", **problem.as_dict())
         async with self._serving(worker):
             if self._apply_schedules:
                 await self._apply(worker)

@@ -23,7 +23,7 @@ from temporalio.worker.workflow_sandbox import (
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 from euryale.durable_ways import outward_calls
-from euryale.errors import HandlerBlocked, JobNotServed
+from euryale.errors import HandlerBlocked
 from euryale.job_workflow import BLOCKED_FUNCTION, REGISTRY_FUNCTION, JobWorkflow
 from euryale.registry import Registry
 from euryale.size_guard import SizeGuard
@@ -70,7 +70,6 @@ class JobWorkflowRunner(WorkflowRunner):
         """Make what holds one run on this worker."""
         if det.defn.cls is not JobWorkflow:
             return self._runner_of(det.defn.cls).create_instance(det)
-        self._refuse_if_edited(det.info.workflow_type)
         functions: dict[str, Callable[..., Any]] = {
             **det.extern_functions,
             REGISTRY_FUNCTION: lambda: self._registry,
@@ -79,20 +78,6 @@ class JobWorkflowRunner(WorkflowRunner):
         interceptors = [*det.interceptor_classes, SizeGuard]
         det = replace(det, extern_functions=functions, interceptor_classes=interceptors)
         return _GuardedInstance(self._sandbox.create_instance(det), det, self._blocked)
-
-    def _refuse_if_edited(self, name: str) -> None:
-        """Leave a run to a worker that has the file as it is now: its tasks fail here till then.
-
-        Each run imports its job's file anew. In the middle of a deployment that would be another
-        release's code, or half a file, and the run would fail for good.
-        """
-        job = self._registry.jobs.get(name)
-        if job is not None and self._registry.was_edited(job):
-            raise JobNotServed(
-                f"{job.file} was changed after this worker had read it",
-                where=job.where,
-                mend="start the worker anew; the run goes on there",
-            )
 
     def _runner_of(self, workflow: type) -> WorkflowRunner:
         return self._sandbox if workflow in self._ours else self._inner

@@ -202,7 +202,9 @@ class ServiceContainer:
             except EuryaleError:
                 raise
             except Exception as error:
-                raise ServiceUnavailable(
+                # A wrong setting is as wrong the next time; a database may be back.
+                kind = ServiceInvalid if isinstance(error, ValueError) else ServiceUnavailable
+                raise kind(
                     f"{self._labels[provider.provides]!r} could not be made: {describe(error)}",
                     where=place_of(provider.factory),
                 ) from error

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from euryale.app import project_root
 
 _DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -62,7 +64,7 @@ class Settings(BaseSettings):
 
     Attributes:
         database_url: Where the shop's data are: `DATABASE_URL`, by default an SQLite file under
-            the working directory. Kept secret in every representation.
+            the project's root. Kept secret in every representation.
 
     Raises:
         pydantic.ValidationError: A value is invalid; the message doesn't repeat it.
@@ -76,8 +78,9 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
     )
 
-    database_url: Annotated[SecretStr, AfterValidator(_with_driver)] = SecretStr(
-        "sqlite:///.euryale/shop.db"
+    # The project's root, so that a command in a subfolder means the same shop.
+    database_url: Annotated[SecretStr, AfterValidator(_with_driver)] = Field(
+        default_factory=lambda: SecretStr(f"sqlite:///{project_root() / '.euryale' / 'shop.db'}")
     )
 
     @property

@@ -86,6 +86,6 @@ def _leave(code: int) -> NoReturn:
     atexit._run_exitfuncs()  # noqa: SLF001 -- what libraries asked to be done at the end
     for stream in (sys.stdout, sys.stderr):
         # The reader of a pipe may have seen enough and gone, as `head` does.
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError, AttributeError):  # None, where the stream is closed
             stream.flush()
     os._exit(code)

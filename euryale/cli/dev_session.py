@@ -62,6 +62,8 @@ class DevSession:
         ):
             if wanted is not None:
                 self.screen.note(f"{wanted} is taken by something else, so {got} is used instead")
+        if server.moved_from is not None:
+            self.screen.note(f"in other terminals, set TEMPORAL_ADDRESS={server.address}")
 
     def worker_keeper(self, address: str, namespace: str) -> WorkerKeeper:
         """What keeps the worker of this session."""

@@ -1,6 +1,7 @@
 """`euryale run`: starts a run of a job now, and follows it if asked to."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -30,7 +31,8 @@ def run(
             "--data",
             envvar="EURYALE_DATA",
             metavar="JSON",
-            help="What the handler gets as `data`, instead of what the config says.",
+            help="What the handler gets as `data`, instead of what the config says; `-` reads it "
+            "from the standard input.",
         ),
     ] = None,
     wait: Annotated[
@@ -48,7 +50,7 @@ def run(
 
         project = load_project(app)
         job = project.job(name)
-        given = None if data is None else parse_data(data)
+        given = None if data is None else parse_data(sys.stdin.read() if data == "-" else data)
         started: list[str] = []
         try:
             succeeded = asyncio.run(
