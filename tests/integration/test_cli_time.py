@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from test_cli import CLEAN, answer, called, euryale
 
+from euryale.cli import cli
 from euryale.cli.calendar import _MOST_EVENTS
+
+GROUP: Any = typer.main.get_command(cli)
 
 APP = """
 from euryale import Euryale
@@ -405,6 +409,13 @@ def test_simulate_refuses_nonsense_with_the_option(
 
 def test_simulate_refuses_an_unknown_job(project: Path) -> None:
     assert refusal(project, "simulate", "nobody")["code"] == "EUR110"
+
+
+@pytest.mark.parametrize("name", ["next", "calendar", "dst", "simulate"])
+def test_every_option_has_an_environment_variable(name: str) -> None:
+    options = [each for each in GROUP.commands[name].params if each.param_type_name == "option"]
+    assert len(options) > 2
+    assert [each.name for each in options if not each.envvar] == []
 
 
 def test_the_environment_says_what_options_say(nowhere: Path) -> None:
