@@ -24,7 +24,6 @@ HOURS = range(24)
 
 _DAY = timedelta(days=1)
 _SHADES = 4
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,11 @@ class Week:
     def busiest(self) -> int:
         """The most firings in an hour."""
         return max(max(day.counts) for day in self.days)
+
+    @property
+    def shades(self) -> tuple[int, ...]:
+        """Where the shades begin that tell the days' hours apart; see `shades`."""
+        return shades([count for day in self.days for count in day.counts])
 
     def herds_in(self, day: date, hour: int) -> tuple[Herd, ...]:
         """The herds in an hour of a day."""
@@ -149,26 +153,22 @@ def same_herds(herds: Sequence[Herd]) -> list[tuple[tuple[str, ...], tuple[Herd,
     return [(names, tuple(group)) for names, group in ordered]
 
 
-def levels(most: int) -> tuple[int, ...]:
-    """The least counts of up to four shades that tell counts apart, from 1 up.
+def shades(counts: Collection[int]) -> tuple[int, ...]:
+    """Where shades begin that tell counts apart: the least count of each, ascending, up to four.
 
-    They grow by the same factor, because a busy hour often has hundreds of times the firings of a
-    quiet one.
+    Each shade holds as many different counts as the others, so that a single great count doesn't
+    make all the rest look alike.
 
     Args:
-        most: The greatest count.
+        counts: The counts; zeros have no shade.
 
     Example:
-        >>> levels(3), levels(1), levels(625)
-        ((1, 2, 3), (1,), (1, 6, 26, 126))
+        >>> shades([0, 5, 7, 5]), shades([12, 13, 15, 16, 17, 19, 50, 51])
+        ((5, 7), (12, 15, 17, 50))
     """
-    if most <= _SHADES:
-        return tuple(range(1, most + 1))
-    bounds = [1]
-    for shade in range(1, _SHADES):
-        # A shade begins above what the one before holds.
-        bounds.append(max(bounds[-1], int(most ** (shade / _SHADES) + _ROUNDING)) + 1)
-    return tuple(bounds)
+    distinct = sorted(set(counts) - {0})
+    number = min(len(distinct), _SHADES)
+    return tuple(distinct[len(distinct) * shade // number] for shade in range(number))
 
 
 def level(count: int, bounds: tuple[int, ...]) -> int:

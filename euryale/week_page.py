@@ -6,7 +6,7 @@ from datetime import date
 from html import escape
 from string import Template
 
-from euryale.week import HOURS, STARTS_A_SECOND, Day, Herd, Week, level, levels, same_herds
+from euryale.week import HOURS, STARTS_A_SECOND, Day, Herd, Week, level, same_herds
 
 _MOST_IN_TIP = 12
 _MOST_IN_HERD = 40
@@ -56,18 +56,20 @@ table { border-collapse: collapse; width: 100%; }
 .s4 { background: var(--s4); color: var(--on-dark); }
 @media (prefers-color-scheme: dark) { .s3, .s2 { color: #fff; } .s4 { color: var(--on-dark); } }
 .herd { box-shadow: 0 0 0 2px var(--herd); font-weight: 700; }
-.missing { background: repeating-linear-gradient(45deg, var(--line) 0 3px, transparent 3px 7px); }
 .week td.change { font-size: 0.8rem; color: var(--herd); padding: 0 0 0.35rem; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.35rem 1.2rem; margin-top: 0.9rem; padding: 0;
   font-size: 0.8rem; color: var(--soft); list-style: none; }
 .legend i { display: inline-block; width: 1.1rem; height: 1.1rem; border-radius: 3px;
   margin-right: 0.45rem; vertical-align: -0.25rem; background: var(--empty); }
+.missing, .legend i.missing {
+  background: repeating-linear-gradient(45deg, var(--line) 0 3px, transparent 3px 7px); }
 .legend i.s1 { background: var(--s1); } .legend i.s2 { background: var(--s2); }
 .legend i.s3 { background: var(--s3); } .legend i.s4 { background: var(--s4); }
 .list th { text-align: left; font-weight: 400; color: var(--soft); font-size: 0.8rem; }
 .list th, .list td { padding: 0.5rem 1rem 0.5rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 .list .number { text-align: right; }
+.list .times { white-space: nowrap; }
 .list small { display: block; color: var(--soft); font-size: 0.8rem; }
 .strip { width: 17rem; min-width: 12rem; }
 .strip svg { display: block; width: 100%; height: 1.3rem; margin-top: 0.15rem;
@@ -144,7 +146,7 @@ def week_page(app: str, shown: Week, jobs: Sequence[JobText]) -> str:
 
 def _picture(shown: Week) -> str:
     hours = "".join(f'<th scope="col">{hour:02}</th>' for hour in HOURS)
-    bounds = levels(shown.busiest)
+    bounds = shown.shades
     rows = "".join(_row(shown, day, bounds) for day in shown.days)
     return (
         '<table class="week"><thead><tr><th class="label"></th>'
@@ -193,7 +195,7 @@ def _short(count: int) -> str:
 
 
 def _legend(shown: Week) -> str:
-    bounds = levels(shown.busiest)
+    bounds = shown.shades
     items = ["<li><i></i>no firing</li>"]
     for number, bound in enumerate(bounds, start=1):
         last = bounds[number] - 1 if number < len(bounds) else shown.busiest
@@ -213,7 +215,7 @@ def _herds(herds: Sequence[Herd]) -> str:
     if not herds:
         return ""
     rows = "".join(
-        f"<tr><td>{_times(herds_of)}</td><td class='number'>{len(names):,}</td>"
+        f"<tr><td class='times'>{_times(herds_of)}</td><td class='number'>{len(names):,}</td>"
         f"<td>{escape(_names(names))}</td></tr>"
         for names, herds_of in same_herds(herds)
     )

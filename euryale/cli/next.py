@@ -115,8 +115,6 @@ def next_firings(
             Text.assemble((found.name or text, "cyan"), f"  {words} ({timetable.zone})"),
             *(_lines(times, changes, now) if times else ["it never fires"]),
         )
-        if found.name is None and re.search(r"\bH\b", text, re.IGNORECASE):
-            screen.note("H is spread by a job's name, and here there is none: a job's times differ")
 
 
 def _find(asked: str, app: str | None, *, tz: str | None, dst: Any) -> _Asked:

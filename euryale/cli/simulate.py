@@ -6,7 +6,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from euryale.cli.options import AppOption, OutputOption
@@ -24,6 +23,7 @@ _MOST_FIRINGS = 10_000
 _SPAN = "TIME..TIME"
 _DEFAULT_LENGTH = timedelta(days=7)
 
+_HEADERS = ("nominal time", "outcome", "starts", "ends", "why")
 _STYLES: "dict[Outcome, str]" = {
     "started": "green",
     "buffered": "yellow",
@@ -164,19 +164,28 @@ def _refuse_too_many(timetable: "Timetable", start: datetime, end: datetime) -> 
         )
 
 
-def _table(results: "Sequence[Simulated]", zone: "ZoneInfo") -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for header in ("nominal time", "outcome", "starts", "ends", "why"):
-        table.add_column(header)
-    for each in results:
-        table.add_row(
+def _table(results: "Sequence[Simulated]", zone: "ZoneInfo") -> Text:
+    """The firings, a line each; not as rich's table, which takes a millisecond for each."""
+    rows = [
+        (
             moment(each.nominal.astimezone(zone)),
-            Text(each.outcome.replace("_", " "), style=_STYLES[each.outcome]),
+            each.outcome.replace("_", " "),
             _shown(each.started, each.nominal, zone),
             _shown(each.ended, each.nominal, zone),
             each.reason,
         )
-    return table
+        for each in results
+    ]
+    widths = [max(map(len, column)) for column in zip(_HEADERS, *rows, strict=True)]
+    text = Text.assemble((_line(_HEADERS, widths), "bold"))
+    for each, row in zip(results, rows, strict=True):
+        text.append(f"\n{_line(row, widths)}", style=_STYLES[each.outcome])
+    return text
+
+
+def _line(cells: "Sequence[str]", widths: "Sequence[int]") -> str:
+    padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    return "   ".join(padded).rstrip()
 
 
 def _shown(time: datetime | None, nominal: datetime, zone: "ZoneInfo") -> str:

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from euryale.cli.times import day as day_told
 from euryale.cli.times import moment
-from euryale.week import HOURS, STARTS_A_SECOND, Day, Herd, Week, level, levels, same_herds
+from euryale.week import HOURS, STARTS_A_SECOND, Day, Herd, Week, level, same_herds
 
 _BLOCKS = ("·", "░", "▒", "▓", "█")
 _EVERY = 3
@@ -20,7 +20,7 @@ _MOST_NAMES = 10
 
 def week_picture(shown: Week) -> Iterator[Text]:
     """The lines of the picture: rows of days, columns of hours, a legend, and the herds."""
-    bounds = levels(shown.busiest)
+    bounds = shown.shades
     hours = "".join(f"{hour:02}".ljust(2 * _EVERY) for hour in HOURS[::_EVERY])
     yield Text(f"{_LABEL}{hours}   firings", style="dim")
     for day in shown.days:
