@@ -85,7 +85,7 @@ async def _update(client: Client, wanted: DesiredSchedule) -> Outcome:
     outcome: Outcome = "unchanged"
     for attempt in range(UPDATES + 1):
         description = await client.get_schedule_handle(wanted.id).describe()
-        held = await _held_memo(description)
+        held = await held_memo(description)
         if held.get("hash") == wanted.hash:
             return outcome
         if attempt == UPDATES:
@@ -113,7 +113,7 @@ async def _update(client: Client, wanted: DesiredSchedule) -> Outcome:
     )
 
 
-async def _held_memo(description: ScheduleDescription) -> dict[str, Any]:
+async def held_memo(description: ScheduleDescription) -> dict[str, Any]:
     """What an earlier apply wrote into the schedule's action."""
     action = description.schedule.action
     if not isinstance(action, ScheduleActionStartWorkflow) or MEMO not in (action.memo or {}):

@@ -58,6 +58,7 @@ class DesiredSchedule:
         """The schedule as Temporal's client takes it, as it is first made."""
         config = self.job.config
         compiled = compile_timetable(self.job.timetable, since=self.since, where=self.job.where)
+        horizon = compiled.horizon and compiled.horizon.isoformat()
         catch_up = config.catch_up or default_catch_up(self.job.timetable)
         return Schedule(
             action=ScheduleActionStartWorkflow(
@@ -65,7 +66,7 @@ class DesiredSchedule:
                 config.data,
                 id=self.id,
                 task_queue=self.task_queue,
-                memo={MEMO: run_memo(config) | {"hash": self.hash}},
+                memo={MEMO: run_memo(config) | {"hash": self.hash, "horizon": horizon}},
                 static_summary=config.description or None,
             ),
             spec=compiled.spec(jitter=config.jitter or None),

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.table import Table
@@ -11,11 +11,14 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from euryale.apply import held_memo
 from euryale.cli.times import distance, moment
 from euryale.job import Job
 from euryale.project import Project
 from euryale.timetable import firings
 from euryale.timetable_words import timetable_in_words, timetable_text
+
+_SOON = timedelta(days=365)
 
 _AT_ONCE = 10
 """Schedules that are asked for at once; a server describes about 65 a second."""
@@ -29,11 +32,18 @@ class Held:
         paused: Whether an operator or the job file paused it.
         note: What the operator wrote about it.
         executions_left: How many scheduled runs are left; None without a limit.
+        horizon: When its calendars end, in a zone whose clocks are changed; None if they don't.
     """
 
     paused: bool
     note: str
     executions_left: int | None
+    horizon: datetime | None = None
+
+    @property
+    def ends_soon(self) -> bool:
+        """Whether the calendars end within a year, since no worker applied them anew for long."""
+        return self.horizon is not None and self.horizon - datetime.now(UTC) < _SOON
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,7 @@ class JobLine:
             "paused": self.held and self.held.paused,
             "note": self.held and self.held.note,
             "executions_left": self.held and self.held.executions_left,
+            "horizon": self.held and self.held.horizon and self.held.horizon.isoformat(),
         }
 
     @property
@@ -78,6 +89,8 @@ class JobLine:
             return "not applied yet" if self.asked else ""
         if self.held.paused:
             return f"paused: {self.held.note}" if self.held.note else "paused"
+        if self.held.ends_soon and self.held.horizon is not None:
+            return f"fires no more from {self.held.horizon:%Y-%m-%d} on: start a worker to renew it"
         if self.held.executions_left is not None:
             return f"{self.held.executions_left} left"
         return ""
@@ -122,10 +135,12 @@ async def _held(client: Client, schedule_id: str) -> Held | None:
             return None
         raise
     state = description.schedule.state
+    horizon = (await held_memo(description)).get("horizon")
     return Held(
         paused=state.paused,
         note=state.note or "",
         executions_left=state.remaining_actions if state.limited_actions else None,
+        horizon=datetime.fromisoformat(horizon) if horizon else None,
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from euryale import Euryale, EuryalePlugin
 from euryale.apply import Applied, apply
+from euryale.cli.job_table import _held
 from euryale.errors import ConfigInvalid
-from euryale.schedule import DesiredSchedule
+from euryale.schedule import DesiredSchedule, desired_schedule
 from euryale.worker import make_worker, serve
 
 JOB = """
@@ -88,6 +89,20 @@ async def test_a_job_becomes_a_schedule(client: Client, tmp_path: Path, app_name
     assert calendar.comment == "30 4 * * 1-5"
     assert (calendar.hour[0].start, calendar.minute[0].start) == (4, 30)
     assert not schedule.spec.cron_expressions
+
+
+async def test_a_schedule_that_nobody_renewed_for_ten_years_says_when_it_ends(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    (now,) = desired(tmp_path, app_name, "time_zone='Europe/Berlin'")
+    long_ago = datetime.now(UTC) - timedelta(days=3_700)
+    forgotten = desired_schedule(app_name, now.job, app_name, since=long_ago)
+    for wanted, soon in ((forgotten, True), (now, False)):
+        await apply(client, [wanted])
+        held = await _held(client, wanted.id)
+        assert held is not None
+        assert held.horizon is not None
+        assert held.ends_soon is soon
 
 
 async def test_applying_again_changes_nothing(
