@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import sample_app
-from conftest import SAMPLE, sample_plugin
+from sample_runs import SAMPLE, sample_plugin
 from structlog.testing import capture_logs
 from temporalio import activity, workflow
 from temporalio.client import Client, ScheduleActionStartWorkflow

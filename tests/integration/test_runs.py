@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sample_app
 import structlog
-from conftest import Sample, sample_plugin
+from sample_runs import Sample, sample_plugin
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import sample_app
-from conftest import SAMPLE, free_port
+from sample_runs import SAMPLE, free_port
 from structlog.testing import capture_logs
 from temporalio.client import (
     Client,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from conftest import free_port, listens
+from sample_runs import free_port, listens
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
