@@ -11,8 +11,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Two processes: the tests start servers of their own, and most machines have two cores.
-TESTS ?= -n 2
+# Which tests, where not all: make test TESTS="tests/unit/test_cron.py"
+TESTS ?=
 
 .PHONY: run check test bench lock clean
 
@@ -25,12 +25,17 @@ check: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# What runs in real time runs alone first, so that nothing beside it makes the server late.
+# What runs in real time runs alone first, so that nothing beside it makes the server late. The rest
+# runs in two processes: the tests start servers of their own, and most machines have two cores.
 REAL_TIME := tests/integration/test_simulation.py
 
 test: $(VENV)/installed
+ifeq ($(TESTS),)
 	$(BIN)/pytest $(REAL_TIME)
-	$(BIN)/pytest $(TESTS) --ignore=$(REAL_TIME)
+	$(BIN)/pytest -n 2 --ignore=$(REAL_TIME)
+else
+	$(BIN)/pytest $(TESTS)
+endif
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.calls
