@@ -145,8 +145,10 @@ def simulate_job(
     if start.tzinfo is None or end.tzinfo is None:
         raise ValueError("`start` and `end` must be aware: add tzinfo=UTC")
     timetable = timetable_of(config)
+    # Two times of one zone are compared by the clock on the wall, which a fold shows twice.
+    last = end.astimezone(UTC)
     return simulate(
-        takewhile(lambda time: time <= end, firings(timetable, after=just_before(start))),
+        takewhile(lambda time: time <= last, firings(timetable, after=just_before(start))),
         overlap=config.overlap,
         catch_up=config.catch_up or default_catch_up(timetable),
         duration=duration,

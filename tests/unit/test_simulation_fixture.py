@@ -34,6 +34,19 @@ def test_a_config_is_simulated_with_what_it_says_itself(simulate: Simulate) -> N
     ]
 
 
+def test_the_end_is_a_moment_also_in_the_hour_that_the_clocks_show_twice(
+    simulate: Simulate,
+) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    config = ScheduledJobConfig(name="report", schedule="@hourly", time_zone="Europe/Berlin")
+    results = simulate(
+        config,
+        start=datetime(2026, 10, 25, 1, tzinfo=berlin),
+        end=datetime(2026, 10, 25, 2, 30, tzinfo=berlin),
+    )
+    assert len(results) == 2
+
+
 def test_an_outage_longer_than_the_configs_catch_up_window_is_missed(simulate: Simulate) -> None:
     config = ScheduledJobConfig(name="report", schedule="0 4 * * *", catch_up=timedelta(hours=1))
     results = simulate(
