@@ -1,0 +1,221 @@
+"""A job's runs, as Temporal's visibility knows them: frozen values, newest first.
+
+Visibility is a copy that follows what happens by a moment, up to a second or so: a run that has
+just started may not be in it yet, and one that has just ended may still run there.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
+from temporalio.common import SearchAttributeKey
+
+from euryale.job import Job
+from euryale.memo import MEMO
+from euryale.timetable import nominal
+
+Status = Literal[
+    "running", "completed", "failed", "cancelled", "terminated", "timed out", "continued"
+]
+"""Whether a run goes on, or how it ended; `continued` goes on as another run of the same id."""
+
+STATUSES: dict[WorkflowExecutionStatus, Status] = {
+    WorkflowExecutionStatus.RUNNING: "running",
+    WorkflowExecutionStatus.COMPLETED: "completed",
+    WorkflowExecutionStatus.FAILED: "failed",
+    WorkflowExecutionStatus.CANCELED: "cancelled",
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed out",
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: "continued",
+}
+
+# What a query calls them.
+_QUERIED: dict[Status, str] = {
+    "running": "Running",
+    "completed": "Completed",
+    "failed": "Failed",
+    "cancelled": "Canceled",
+    "terminated": "Terminated",
+    "timed out": "TimedOut",
+    "continued": "ContinuedAsNew",
+}
+
+_SCHEDULED_START = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a job.
+
+    Attributes:
+        job: The job's name.
+        workflow_id: Its workflow id.
+        run_id: Its run id, which no other run has.
+        status: Whether it goes on, or how it ended.
+        started: When it started, in UTC.
+        ended: When it ended; None while it runs.
+        fire_time: The firing that it was started for, in UTC; None for a run by hand.
+        events: How long its history was when it ended; 0 while that isn't known.
+        operator: Who started it by hand, as `user@host`; empty where nobody said.
+        note: Why, in the operator's words; empty where nobody said.
+    """
+
+    job: str
+    workflow_id: str
+    run_id: str
+    status: Status
+    started: datetime
+    ended: datetime | None = None
+    fire_time: datetime | None = None
+    events: int = 0
+    operator: str = ""
+    note: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether no schedule started it."""
+        return self.fire_time is None
+
+    def elapsed(self, now: datetime) -> timedelta:
+        """How long it took, or has taken until now."""
+        return (self.ended or now) - self.started
+
+    def nominal_time(self, job: Job) -> datetime | None:
+        """The wall-clock time that it was meant for, in the job's zone; None for one by hand."""
+        return None if self.fire_time is None else nominal(job.timetable, self.fire_time)
+
+
+def belongs(app: str, workflow_type: str, workflow_id: str) -> bool:
+    """Whether a workflow is a run of the job that its type names.
+
+    A schedule's runs are named `<app>/<job>-<time>Z`, those by hand `<app>/<job>/<random>`. The
+    prefix alone would take a run of `a-b` for one of `a`.
+
+    Example:
+        >>> belongs("shop", "a", "shop/a-2026-01-05T00:00:00Z"), belongs("shop", "a", "shop/a-b/1")
+        (True, False)
+    """
+    named = workflow_id.removeprefix(f"{app}/{workflow_type}")
+    return named != workflow_id and (
+        (named.startswith("/") and named.count("/") == 1) or _is_firing(named)
+    )
+
+
+def _is_firing(suffix: str) -> bool:
+    if not (suffix.startswith("-") and suffix.endswith("Z")):
+        return False
+    try:
+        datetime.fromisoformat(suffix[1:])
+    except ValueError:
+        return False
+    return True
+
+
+def runs_query(
+    app: str,
+    job: str | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    statuses: Collection[Status] = (),
+) -> str:
+    """The visibility query for the runs of a job, or of all jobs of an application.
+
+    Args:
+        app: The application's name.
+        job: The job's name; None for all jobs.
+        since: Runs that started then or later.
+        until: Runs that started before.
+        statuses: Runs of these; none given means all.
+
+    Example:
+        >>> runs_query("shop", statuses=["failed"])
+        "WorkflowId STARTS_WITH 'shop/' AND ExecutionStatus IN ('Failed')"
+    """
+    if job is None:
+        parts = [f"WorkflowId STARTS_WITH {_quoted(f'{app}/')}"]
+    else:
+        ids = (f"WorkflowId STARTS_WITH {_quoted(f'{app}/{job}{end}')}" for end in "-/")
+        parts = [f"WorkflowType = {_quoted(job)}", f"({' OR '.join(ids)})"]
+    if since is not None:
+        parts.append(f"StartTime >= {_quoted(_utc(since))}")
+    if until is not None:
+        parts.append(f"StartTime < {_quoted(_utc(until))}")
+    if statuses:
+        named = ", ".join(_quoted(_QUERIED[status]) for status in statuses)
+        parts.append(f"ExecutionStatus IN ({named})")
+    return " AND ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _utc(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+async def runs_of(
+    client: Client,
+    app: str,
+    job: str | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    statuses: Collection[Status] = (),
+    limit: int | None = None,
+) -> tuple[Run, ...]:
+    """Read a job's runs from Temporal's visibility.
+
+    Args:
+        client: A connected client.
+        app: The application's name.
+        job: The job's name; None for all jobs, also those whose files are gone.
+        since: Runs that started then or later.
+        until: Runs that started before.
+        statuses: Runs of these; none given means all.
+        limit: How many at the most: those that run, then those that ended last.
+
+    Returns:
+        The runs, the one that started last first.
+
+    Raises:
+        RPCError: The server can't be reached or refuses.
+
+    Example:
+        `await runs_of(client, "shop", "publish-once-a-day", limit=20)`
+    """
+    query = runs_query(app, job, since=since, until=until, statuses=statuses)
+    found: list[Run] = []
+    # The server answers in this order: running first, then by the end, newest first.
+    async for execution in client.list_workflows(query):
+        if limit is not None and len(found) >= limit:
+            break
+        if belongs(app, execution.workflow_type, execution.id):
+            found.append(await run_of(execution))
+    return tuple(sorted(found, key=lambda run: run.started, reverse=True))
+
+
+async def run_of(execution: WorkflowExecution) -> Run:
+    """The run that a list entry or a description of a workflow tells of."""
+    said = await said_of(execution)
+    return Run(
+        job=execution.workflow_type,
+        workflow_id=execution.id,
+        run_id=execution.run_id,
+        status=STATUSES[execution.status or WorkflowExecutionStatus.RUNNING],
+        started=execution.start_time,
+        ended=execution.close_time,
+        fire_time=execution.typed_search_attributes.get(_SCHEDULED_START),
+        events=execution.history_length,
+        operator=str(said.get("operator") or ""),
+        note=str(said.get("note") or ""),
+    )
+
+
+async def said_of(execution: WorkflowExecution) -> dict[str, Any]:
+    """What the engine wrote into the memo of a run when it was started; empty if nothing."""
+    said: Any = await execution.memo_value(MEMO, default=None)
+    return said if isinstance(said, dict) else {}
