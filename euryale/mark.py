@@ -123,5 +123,4 @@ def _ranges(ranges: Iterable[Range]) -> list[tuple[int, int, int]]:
 
 
 def _seconds(duration: Any) -> float:
-    seconds: int = duration.seconds
-    return seconds + duration.nanos / 1e9
+    return float(duration.seconds + duration.nanos / 1e9)
