@@ -206,6 +206,18 @@ class JobNotServed(EuryaleError):
     code = "EUR307"
 
 
+class RunUnknown(EuryaleError):
+    """No run of the application bears that id."""
+
+    code = "EUR308"
+
+
+class RunUnderWay(EuryaleError):
+    """A run of the job is under way, and its overlap policy is to skip another one."""
+
+    code = "EUR309"
+
+
 # --- 4xx: Temporal ----------------------------------------------------------------------------
 
 

@@ -45,8 +45,8 @@ def run(
 ) -> None:
     """Start a run of a job now, beside its schedule."""
     with reporting(output) as screen:
-        from euryale.project import load_project  # noqa: PLC0415 -- slow to import
-        from euryale.run import parse_data  # noqa: PLC0415
+        from euryale.given_data import parse_data  # noqa: PLC0415 -- slow to import
+        from euryale.project import load_project  # noqa: PLC0415
 
         project = load_project(app)
         job = project.job(name)

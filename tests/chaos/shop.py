@@ -15,7 +15,8 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
 from euryale.connection import connect
-from euryale.run import Progress, follow, outcome_of, start_run
+from euryale.progress import Progress, outcome_of
+from euryale.run import follow, start_run
 from tests.chaos.shop_file import ShopFile
 from tests.chaos.worker_process import PATIENCE, ROOT, WorkerProcess
 from worker.app import app
