@@ -255,3 +255,18 @@ class ConnectionSettingsInvalid(EuryaleError):
     """Temporal's own settings (`TEMPORAL_*`, `temporal.toml`, an address) can't be used."""
 
     code = "EUR406"
+
+
+# --- 5xx: what is imported from other schedulers ------------------------------------------------
+
+
+class ImportUnreadable(EuryaleError):
+    """A file can't be read as what another scheduler's jobs are said to be in."""
+
+    code = "EUR501"
+
+
+class JobFileNotWritten(EuryaleError):
+    """A job file that was to be written is there already, or can't be written."""
+
+    code = "EUR502"
