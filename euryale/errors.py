@@ -257,6 +257,24 @@ class ConnectionSettingsInvalid(EuryaleError):
     code = "EUR406"
 
 
+class ReleaseInvalid(EuryaleError):
+    """A release's name or sequence can't be one, or the sequence is another release's."""
+
+    code = "EUR407"
+
+
+class ReleaseSuperseded(EuryaleError):
+    """A newer release of the application was applied, which this one must not overwrite."""
+
+    code = "EUR408"
+
+
+class PruneRefused(EuryaleError):
+    """Schedules would be removed without anybody having agreed to it."""
+
+    code = "EUR409"
+
+
 # --- 5xx: what is imported from other schedulers ------------------------------------------------
 
 
