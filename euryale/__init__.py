@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from euryale.errors import EuryaleError
     from euryale.idempotency import idempotency_key
     from euryale.job import JobSource
+    from euryale.job_plugin import JobPlugin
     from euryale.logger import DurableLogger
     from euryale.plugin import EuryalePlugin
     from euryale.provider import Provider, instance, per_activity, singleton
@@ -23,6 +24,7 @@ __all__ = [
     "Euryale",
     "EuryaleError",
     "EuryalePlugin",
+    "JobPlugin",
     "JobSource",
     "Provider",
     "Retry",
@@ -47,6 +49,7 @@ _MODULES = {
     "Euryale": "app",
     "EuryaleError": "errors",
     "EuryalePlugin": "plugin",
+    "JobPlugin": "job_plugin",
     "JobSource": "job",
     "Provider": "provider",
     "Retry": "config",

@@ -1,16 +1,17 @@
 """An application in one place: its name, its services, its workflows, and where its jobs are."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from euryale.container import LOGGER
-from euryale.discovery import discover
-from euryale.errors import ConfigInvalid, EuryaleError, JobNameTaken, ServiceInvalid
+from euryale.discovery import discover, put_on_path
+from euryale.errors import ConfigInvalid, EuryaleError, JobNameTaken, PluginInvalid, ServiceInvalid
 from euryale.job import Job, JobSource
+from euryale.job_plugin import Plugins, choose
 from euryale.method import ServiceDefinition, define_service
+from euryale.parts import Parts, assemble, provided_class, refuse_logger, workflows_by_name
 from euryale.provider import Provider
 from euryale.registry import Registry
 from euryale.schedule import DesiredSchedule, desired_schedule
@@ -35,6 +36,9 @@ class Euryale:
         task_queue: The Temporal task queue of the application's workers.
         figures: An async function that counts what a reader would like to see before and after a
             run; its parameters are filled in by type. `euryale dev` shows what changed.
+        plugins: The plugins that the application chooses: the names of installed ones, with their
+            options as in `{"reviews": {"days": 30}}` or without as in `["reviews"]`, or
+            `JobPlugin`s. Others that are installed are not loaded.
 
     Example:
         >>> class Greeter:
@@ -52,6 +56,7 @@ class Euryale:
     jobs: Sequence[str | os.PathLike[str] | JobSource] = ("jobs",)
     task_queue: str | None = None
     figures: Figures | None = None
+    plugins: Plugins = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name:
@@ -60,18 +65,32 @@ class Euryale:
                 where="Euryale(name=…)",
                 mend="use a name without slashes, such as 'shop'",
             )
-        if LOGGER in self.services:
-            raise ServiceInvalid(
-                f"a service can't be named '{LOGGER}', since every container has a logger by "
-                "that name",
-                where=f"Euryale(services={{'{LOGGER}': …}})",
-                mend="give the service another name",
+        refuse_logger(self.services, "Euryale")
+        if isinstance(self.plugins, str):
+            raise PluginInvalid(
+                "the plugins are a text, not a list of names",
+                where="Euryale(plugins=…)",
+                mend=f"write plugins=['{self.plugins}']",
             )
 
     @property
     def queue(self) -> str:
         """The task queue: `task_queue`, or the application's name."""
         return self.task_queue or self.name
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The services, providers, workflows and activities, those of its plugins included.
+
+        Raises:
+            PluginInvalid: A plugin is not installed, its import fails, or it is none.
+            PluginOptionsInvalid: A plugin's options are not what it declares.
+            PluginNameTaken: Two plugins bear one name, or have something of one name.
+        """
+        return assemble(
+            Parts(self.services, self.providers, self.workflows, self.activities),
+            choose(self.plugins),
+        )
 
     def load(self, root: Path | None = None) -> Registry:
         """Read the services' methods and discover the job files.
@@ -84,43 +103,41 @@ class Euryale:
 
         Raises:
             ServiceInvalid: A service can't be used durably.
+            PluginInvalid: See `parts`, also for the next two.
+            PluginOptionsInvalid: As above.
+            PluginNameTaken: As above.
         """
         root = (root or project_root()).resolve()
+        put_on_path(root)
+        parts = self.parts
         sources = [
             source if isinstance(source, JobSource) else JobSource(root / Path(source))
             for source in self.jobs
         ]
+        sources += [source for plugin in parts.plugins for source in plugin.sources()]
         discovery = discover(sources, root=root)
-        workflows = workflows_by_name(self.workflows)
+        workflows = workflows_by_name(parts.workflows)
         refusals = {job.name: _refusal(job, workflows) for job in discovery.jobs}
         return Registry(
             app=self.name,
             jobs={job.name: job for job in discovery.jobs if refusals[job.name] is None},
             services=self.service_definitions(),
             errors=(*discovery.errors, *(error for error in refusals.values() if error)),
+            parts=parts,
+            replaced=discovery.replaced,
         )
 
     def service_definitions(self) -> dict[str, ServiceDefinition]:
         """The services by name, with their durable methods."""
         return {
-            name: define_service(name, _provided_class(name, service))
-            for name, service in self.services.items()
+            name: define_service(name, provided_class(name, service))
+            for name, service in self.parts.services.items()
         }
 
     def schedules(self, registry: Registry, task_queue: str | None = None) -> list[DesiredSchedule]:
         """The schedules that the application's jobs want."""
         queue = task_queue or self.queue
         return [desired_schedule(self.name, job, queue) for job in registry.jobs.values()]
-
-
-def workflows_by_name(workflows: Iterable[type]) -> dict[str | None, type]:
-    """The workflows by the name under which Temporal runs them; a dynamic one's is None."""
-    return {
-        definition.name: workflow
-        for workflow in workflows
-        # What Temporal's decorator leaves on the class. One without it is Temporal's to refuse.
-        if (definition := getattr(workflow, "__temporal_workflow_definition", None)) is not None
-    }
 
 
 def _refusal(job: Job, workflows: Mapping[str | None, type]) -> EuryaleError | None:
@@ -146,17 +163,6 @@ def job_name_taken(job: Job, workflow: type) -> JobNameTaken:
         f"{workflow.__qualname__}, which would run in place of the job's handler",
         where=job.where,
         mend="give the job or the workflow another name",
-    )
-
-
-def _provided_class(name: str, service: type | Provider) -> type:
-    provided: Any = service.provides if isinstance(service, Provider) else service
-    if isinstance(provided, type):
-        return provided
-    raise ServiceInvalid(
-        f"service '{name}' provides {provided!r}, which is no class",
-        where=f"Euryale(services={{'{name}': …}})",
-        mend="annotate the factory with the class whose methods handlers call",
     )
 
 

@@ -2,7 +2,8 @@
 
 Each file is judged on its own: a broken one names itself and its line, and keeps no other from
 being served. Files and folders that begin with `_` or `.`, `test_*.py`, `*_test.py`,
-`conftest.py` and folders named `tests` hold no jobs.
+`conftest.py` and folders named `tests` hold no jobs. Who bears a name that two files claim is
+settled at the end, in `euryale.job_names`.
 """
 
 import importlib
@@ -10,34 +11,22 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from euryale.errors import EuryaleError, JobNameTaken, JobsFolderMissing
-from euryale.job import Job, JobSource
-from euryale.job_file import JobFile, JudgedFile, judge, unreadable
-
-
-@dataclass(frozen=True)
-class Discovery:
-    """What discovery found.
-
-    Attributes:
-        jobs: The good ones, in the order of their sources and, within one, of their files.
-        errors: All that is wrong.
-    """
-
-    jobs: tuple[Job, ...]
-    errors: tuple[EuryaleError, ...]
+from euryale.errors import EuryaleError, JobsFolderMissing
+from euryale.job import JobSource
+from euryale.job_file import JobFile, judge, unreadable
+from euryale.job_names import Discovery, settle, told_of
 
 
 def discover(sources: Sequence[JobSource], *, root: Path) -> Discovery:
     """Import the job files of some sources, and judge each of them.
 
-    A second call in one process sees the files as they are then. Two jobs of one name in one
-    source are both refused, as nobody can know which one is meant; a job of an earlier source
-    takes the place of one of the same name in a later source, as an application's own job does
-    with a plugin's.
+    A second call in one process sees the files as they are then. A file that lies in two of the
+    folders is taken once, with the first. Two jobs of one name in the application's folders are
+    both refused, as nobody can know which one is meant, and so are two in plugins; the
+    application's job takes the place of a plugin's of the same name.
 
     Args:
         sources: The folders, the application's first.
@@ -50,87 +39,109 @@ def discover(sources: Sequence[JobSource], *, root: Path) -> Discovery:
         `KeyboardInterrupt`.
     """
     root = root.absolute()
-    if root.resolve() not in {Path(entry).resolve() for entry in sys.path}:
-        sys.path.insert(0, str(root))
+    put_on_path(root)
     errors: list[EuryaleError] = []
     found: list[tuple[JobSource, list[JobFile]]] = []
+    seen: set[Path] = set()
     for source in sources:
         try:
-            base, folder = _locate(root / source.path, root)
+            place = _locate(source, root)
         except JobsFolderMissing as error:
-            errors.append(error)
+            errors.append(told_of(source.plugin, error))
             continue
-        _forget(base, folder)
-        found.append((source, _job_files(base, folder, errors)))
+        _forget(place)
+        found.append((source, _job_files(place, seen, errors)))
     importlib.invalidate_caches()
-
-    jobs: list[Job] = []
-    claimed: set[str] = set()
-    for source, files in found:
-        judged = [judge(file, source) for file in files]
-        errors.extend(error for each in judged for error in each.errors)
-        names = [each.name for each in judged if each.name is not None]
-        taken = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-        errors.extend(_name_taken(name, judged) for name in taken)
-        served = (each.job for each in judged if each.job is not None)
-        jobs.extend(job for job in served if job.name not in {*taken, *claimed})
-        claimed.update(names)
-    return Discovery(jobs=tuple(jobs), errors=tuple(errors))
+    judged = [(source.plugin, judge(file, source)) for source, files in found for file in files]
+    settled = settle(judged)
+    return replace(settled, errors=(*errors, *settled.errors))
 
 
-def _locate(folder: Path, root: Path) -> tuple[Path, Path]:
-    """The folder that a source's modules are named from, and the source's own within it."""
+def put_on_path(root: Path) -> None:
+    """Let what lies below a project's root be imported."""
+    if root.resolve() not in {Path(entry).resolve() for entry in sys.path}:
+        sys.path.insert(0, str(root.absolute()))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A folder of job files, and the package that its modules are named from."""
+
+    folder: Path
+    package: str
+
+    def place(self, path: Path) -> str:
+        """A path in the folder as messages name it: `reviews/jobs/digest.py`."""
+        return (Path(*self.package.split(".")) / path.relative_to(self.folder)).as_posix()
+
+    def module(self, file: Path) -> str:
+        """The importable name of a file in the folder."""
+        parts = file.relative_to(self.folder).with_suffix("").parts
+        return ".".join((self.package, *parts))
+
+
+def _locate(source: JobSource, root: Path) -> _Place:
+    """The folder of a source, and its importable name."""
+    folder = root / source.path
     if not folder.is_dir():
         raise JobsFolderMissing(
             "the folder of job files is not there",
-            where=_place(folder, root),
+            where=_shown(folder, root),
             mend="make the folder, or name the one that holds the job files",
         )
+    if source.package:
+        return _Place(folder, source.package)
     entries = sorted({Path(entry).absolute() for entry in sys.path}, key=lambda e: -len(e.parts))
     for base in (root, root.resolve(), *entries):
         for actual in (folder, folder.resolve()):
             parts = actual.relative_to(base).parts if actual.is_relative_to(base) else ()
             if parts and not any("." in part for part in parts):
-                return base, actual
+                return _Place(actual, ".".join(parts))
     raise JobsFolderMissing(
         "the folder of job files can't be imported from",
-        where=_place(folder, root),
+        where=_shown(folder, root),
         mend="put them into a folder of their own below the project's root, such as `jobs/`, "
         "without a dot in its path",
     )
 
 
-def _forget(base: Path, folder: Path) -> None:
+def _shown(folder: Path, root: Path) -> str:
+    return folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder.as_posix()
+
+
+def _forget(place: _Place) -> None:
     """Drop what was imported from a source before, so that it is read anew.
 
     Bytecode is dropped too: Python takes it for fresh when a file was saved twice within one
     second with the same length, as `0 0 * * *` and `1 0 * * *` may be.
     """
-    package = ".".join(folder.relative_to(base).parts)
     for name, module in list(sys.modules.items()):
-        if name != package and not name.startswith(f"{package}."):
+        if name != place.package and not name.startswith(f"{place.package}."):
             continue
         file = getattr(module, "__file__", None)
         if file is None:
             del sys.modules[name]
-        elif Path(file).resolve().is_relative_to(folder.resolve()):
+        elif Path(file).resolve().is_relative_to(place.folder.resolve()):
             del sys.modules[name]
             with suppress(OSError, NotImplementedError):
                 Path(importlib.util.cache_from_source(file)).unlink(missing_ok=True)
 
 
-def _job_files(base: Path, folder: Path, errors: list[EuryaleError]) -> list[JobFile]:
-    """The job files of a folder and of those in it, in the order of their paths."""
-    seen: set[Path] = set()
+def _job_files(place: _Place, seen: set[Path], errors: list[EuryaleError]) -> list[JobFile]:
+    """The job files of a folder and of those in it, in the order of their paths.
+
+    Folders that were seen are left out, and those that are read are added to them: links may lead
+    back to where they lie, and a source into another one.
+    """
 
     def walk(folder: Path) -> Iterator[JobFile]:
-        if folder.resolve() in seen:  # Links may lead back to where they lie.
+        if folder.resolve() in seen:
             return
         seen.add(folder.resolve())
         try:
             entries = sorted(folder.iterdir())
         except OSError as error:
-            errors.append(unreadable(_place(folder, base), error))
+            errors.append(unreadable(place.place(folder), error))
             return
         for entry in entries:
             if entry.name.startswith(("_", ".")):
@@ -139,25 +150,10 @@ def _job_files(base: Path, folder: Path, errors: list[EuryaleError]) -> list[Job
                 if entry.name != "tests":
                     yield from walk(entry)
             elif entry.suffix == ".py" and not _is_test(entry.stem):
-                module = ".".join(entry.relative_to(base).with_suffix("").parts)
-                yield JobFile(path=entry, place=_place(entry, base), module=module)
+                yield JobFile(path=entry, place=place.place(entry), module=place.module(entry))
 
-    return list(walk(folder))
+    return list(walk(place.folder))
 
 
 def _is_test(stem: str) -> bool:
     return stem.startswith("test_") or stem.endswith("_test") or stem == "conftest"
-
-
-def _place(path: Path, base: Path) -> str:
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
-
-
-def _name_taken(name: str, judged: Sequence[JudgedFile]) -> JobNameTaken:
-    first, *others = (f"{each.file.place}:{each.line}" for each in judged if each.name == name)
-    return JobNameTaken(
-        f"the name {name!r} is also borne by {', '.join(others)}, and none of them is served: "
-        "nobody can know which one is meant",
-        where=first,
-        mend="give each job a name of its own",
-    )

@@ -161,6 +161,24 @@ class ServiceUnavailable(EuryaleError):
     code = "EUR204"
 
 
+class PluginInvalid(EuryaleError):
+    """A plugin that the application names is not installed, fails to be imported, or is none."""
+
+    code = "EUR205"
+
+
+class PluginOptionsInvalid(EuryaleError):
+    """The options that the application gives to a plugin are not what it or a handler declares."""
+
+    code = "EUR206"
+
+
+class PluginNameTaken(EuryaleError):
+    """Two plugins bear one name, or hold a job, service, workflow or activity of one name."""
+
+    code = "EUR207"
+
+
 # --- 3xx: calls and runs ----------------------------------------------------------------------
 
 

@@ -1,9 +1,11 @@
 """A job: its config, its handler and what the handler asks for.
 
 A handler names what it needs, and that is all that is looked at: `inspect_handler` reads its
-signature, `validate_data` turns a run's plain data into what the handler's annotation declares.
+signature, `validate_data` and `give_options` turn a run's plain data and a source's options into
+what the handler's annotations declare.
 """
 
+import copy
 import inspect
 import re
 import sys
@@ -24,7 +26,7 @@ from euryale.timetable import Timetable, timetable_of
 PARAMETERS = ("container", "data", "plugin_options", "scheduled_for")
 """What a handler may name."""
 
-# Annotations of `data` that promise nothing beyond the plain dict that it is anyway.
+# Annotations that promise nothing beyond the plain dict that it is anyway.
 _PLAIN = (inspect.Parameter.empty, Any, object, dict, dict[str, Any], Mapping, Mapping[str, Any])
 
 _REFUSED_KINDS = {
@@ -43,11 +45,16 @@ class JobSource:
 
     Attributes:
         path: The folder; a relative one is meant from the project's root.
-        plugin_options: What the handlers of this source get as `plugin_options`.
+        plugin_options: What the handlers of this source get as `plugin_options`. It stays on the
+            worker: Temporal is not sent it.
+        plugin: The name of the `JobPlugin` that the files are of; empty for the application's own.
+        package: The importable name of the folder; empty if it follows from `sys.path`.
     """
 
     path: Path
-    plugin_options: Mapping[str, Any] = field(default_factory=dict)
+    plugin_options: Mapping[str, Any] | BaseModel = field(default_factory=dict, repr=False)
+    plugin: str = ""
+    package: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,10 +118,17 @@ class Job:
 
 @dataclass(frozen=True)
 class HandlerSignature:
-    """What a handler names (`parameters`), and what it declares `data` to be (`data_type`)."""
+    """What a handler names, and what it declares.
+
+    Attributes:
+        parameters: What it names, in its own order.
+        data_type: What it declares `data` to be; None for a plain dict.
+        options_type: What it declares `plugin_options` to be; None for a plain dict.
+    """
 
     parameters: tuple[str, ...]
     data_type: Any | None
+    options_type: Any | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +152,7 @@ def inspect_handler(handler: object, *, where: str = "") -> HandlerSignature:
 
     Raises:
         HandlerInvalid: It is no async function, has a parameter that can't be given to it by
-            name, or declares `data` as something that pydantic can't validate.
+            name, or declares `data` or `plugin_options` as something that pydantic can't validate.
 
     Example:
         >>> async def handler(container, data): ...
@@ -155,10 +169,10 @@ def inspect_handler(handler: object, *, where: str = "") -> HandlerSignature:
             where=where,
             mend=f"a handler names any of {_listing(PARAMETERS)}",
         )
-    data = parameters.get("data")
     return HandlerSignature(
         parameters=tuple(parameters),
-        data_type=None if data is None else _data_type(handler, data.annotation, where),
+        data_type=_declared_type(handler, parameters.get("data"), where),
+        options_type=_declared_type(handler, parameters.get("plugin_options"), where),
     )
 
 
@@ -183,6 +197,39 @@ def validate_data(declared: TypeAdapter[Any] | None, data: Any, *, job: str) -> 
         f"the data of job {job!r} is not what its handler declares: {problems}",
         mend="correct the fields named, or the annotation of the handler's `data`",
     )
+
+
+def give_options(declared: Any | None, options: Mapping[str, Any] | BaseModel) -> Any:
+    """A source's options as its handler declares them; a copy, so that no run changes another's.
+
+    Args:
+        declared: What the handler declares `plugin_options` to be; None for a plain dict.
+        options: What the source holds.
+
+    Returns:
+        A plain dict of the fields, or an instance of what is declared.
+
+    Raises:
+        pydantic.ValidationError: The options are not what the handler declares.
+
+    Example:
+        >>> give_options(None, {"days": 30})
+        {'days': 30}
+    """
+    own = copy.deepcopy(options)
+    # By name and not by identity: inside the sandbox, the model of a package whose jobs are run is
+    # another object of the same name. Nothing is validated again then, so that a model that reads
+    # the environment does so on the worker alone.
+    if isinstance(own, BaseModel) and _place(declared) == _place(type(own)):
+        return own
+    plain = dict(own)
+    if declared is None:
+        return plain
+    return TypeAdapter(declared).validate_python(plain, by_alias=True, by_name=True)
+
+
+def _place(declared: Any) -> tuple[str, str]:
+    return getattr(declared, "__module__", ""), getattr(declared, "__qualname__", "")
 
 
 def read_config(value: object) -> ScheduledJobConfig:
@@ -271,19 +318,21 @@ def _refusal(parameter: inspect.Parameter) -> str:
     return ""
 
 
-def _data_type(handler: object, annotation: Any, where: str) -> Any | None:
+def _declared_type(handler: object, parameter: inspect.Parameter | None, where: str) -> Any | None:
+    if parameter is None:
+        return None
     try:
-        annotation = _evaluated(handler, annotation)
+        annotation = _evaluated(handler, parameter.annotation)
         if any(annotation is plain or annotation == plain for plain in _PLAIN):
             return None
         TypeAdapter(annotation)
     except (NameError, AttributeError, SyntaxError, TypeError, PydanticUserError) as error:
         reason = str(error).splitlines()[0]
         raise HandlerInvalid(
-            f"what the handler declares `data` to be can't be validated: {reason}",
+            f"what the handler declares `{parameter.name}` to be can't be validated: {reason}",
             where=where,
-            mend="annotate `data` with a pydantic model that is imported where the handler is, "
-            "also at run time",
+            mend=f"annotate `{parameter.name}` with a pydantic model that is imported where the "
+            "handler is, also at run time",
         ) from None
     return annotation
 
@@ -296,9 +345,9 @@ def _evaluated(handler: Any, annotation: Any) -> Any:
 
     def stand_in() -> None: ...
 
-    stand_in.__annotations__ = {"data": annotation}
+    stand_in.__annotations__ = {"declared": annotation}
     names = getattr(inspect.unwrap(handler), "__globals__", {})
-    return typing.get_type_hints(stand_in, globalns=names, include_extras=True)["data"]
+    return typing.get_type_hints(stand_in, globalns=names, include_extras=True)["declared"]
 
 
 def _plain(data: Any) -> dict[str, Any]:

@@ -25,16 +25,19 @@ from euryale.errors import (
     JobImportFailed,
     JobSyntaxInvalid,
     JobUnreadable,
+    PluginOptionsInvalid,
     ScheduleInvalid,
 )
 from euryale.job import (
     HandlerSignature,
     Job,
     JobSource,
+    give_options,
     inspect_handler,
     read_config,
     validation_problems,
 )
+from euryale.option_problems import option_problems
 from euryale.timetable import timetable_of
 from euryale.zones import time_zone
 
@@ -108,6 +111,11 @@ def _judge_content(
             TypeAdapter(signature.data_type).validate_python(config.data)
         except ValidationError as error:
             errors = (*errors, *_config_errors(error, file, tree, config_line, "data"))
+    if signature is not None and "plugin_options" in signature.parameters:
+        try:
+            give_options(signature.options_type, source.plugin_options)
+        except Exception as error:  # noqa: BLE001 -- a model of the plugin's own may raise anything
+            errors = (*errors, _options_refused(error, f"{file.place}:{handler_line}"))
     job = None
     if config is not None and signature is not None and not errors:
         job = Job(
@@ -251,6 +259,18 @@ def _signature_of(
     if not hasattr(module, "handler"):
         raise _handler_missing(file, tree)
     return inspect_handler(module.handler, where=f"{file.place}:{line}")
+
+
+def _options_refused(error: Exception, where: str) -> PluginOptionsInvalid:
+    if isinstance(error, ValidationError):
+        told = "; ".join(str(problem) for problem in option_problems(error))
+    else:
+        told = f"giving them raised {type(error).__name__}"
+    return PluginOptionsInvalid(
+        f"the options are not what the handler declares `plugin_options` to be: {told}",
+        where=where,
+        mend="annotate `plugin_options` with the plugin's own model of its options",
+    )
 
 
 def _handler_missing(file: JobFile, tree: ast.Module) -> HandlerMissing:

@@ -23,7 +23,7 @@ from euryale.durability import durable_way
 from euryale.durable_service import DurableCalls
 from euryale.errors import HandlerNotDurable, JobNotServed, JobUnknown, PayloadTooLarge, RunTimedOut
 from euryale.failures import bounded, cut
-from euryale.job import Job, inspect_handler, validate_data
+from euryale.job import Job, give_options, inspect_handler, validate_data
 from euryale.limits import PAYLOAD_LIMIT
 from euryale.logger import DurableLogger
 from euryale.memo import MEMO
@@ -115,13 +115,14 @@ async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -
     converter = workflow.payload_converter()
     data = converter.from_payload(args[0].payload) if args else dict(job.config.data)
     # The handler is inspected here, inside the sandbox, so that `data` is an instance of the
-    # class that the handler's own module defines.
+    # class that the handler's own module defines. Options are read on the worker: they are in no
+    # history.
     signature = inspect_handler(module.handler, where=job.where)
     declared = None if signature.data_type is None else TypeAdapter(signature.data_type)
     given: Mapping[str, Any] = {
         "container": Container(registry.services, DurableCalls(job.config.retry)),
         "data": validate_data(declared, data, job=job.name),
-        "plugin_options": dict(job.source.plugin_options),
+        "plugin_options": give_options(signature.options_type, job.source.plugin_options),
         "scheduled_for": nominal_time(job),
     }
     arguments = {name: given[name] for name in signature.parameters}

@@ -16,11 +16,12 @@ from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from euryale.activities import class_activities, service_activities
-from euryale.app import Euryale, job_name_taken, workflows_by_name
+from euryale.app import Euryale, job_name_taken
 from euryale.apply import Applied, apply
 from euryale.durability import check_durability
 from euryale.errors import ServiceInvalid, TemporalRefused
 from euryale.job_workflow import JobWorkflow
+from euryale.parts import workflows_by_name
 from euryale.runner import JobWorkflowRunner
 from euryale.service_container import ServiceContainer
 
@@ -65,7 +66,8 @@ class EuryalePlugin(SimplePlugin):
         """
         self.app = app
         self.registry = app.load(root)
-        self.container = ServiceContainer(app.services, app.providers)
+        parts = self.registry.parts
+        self.container = ServiceContainer(parts.services, parts.providers)
         self._apply_schedules = apply_schedules
         self._on_applied = on_applied
         self._lock = asyncio.Lock()
@@ -74,11 +76,11 @@ class EuryalePlugin(SimplePlugin):
         super().__init__(
             "euryale",
             data_converter=_pydantic_unless_chosen,
-            workflows=[JobWorkflow, *app.workflows],
+            workflows=[JobWorkflow, *parts.workflows],
             workflow_runner=self._runner,
             activities=[
                 *service_activities(self.container, self.registry.services.values()),
-                *class_activities(self.container, app.activities),
+                *class_activities(self.container, parts.activities),
             ],
         )
 
@@ -180,7 +182,7 @@ class EuryalePlugin(SimplePlugin):
             # So that workflows of others, too, may use the engine's saga.
             allowed = inner.restrictions.with_passthrough_modules("euryale")
             inner = replace(inner, restrictions=allowed)
-        return JobWorkflowRunner(self.registry, inner, self.app.workflows)
+        return JobWorkflowRunner(self.registry, inner, self.registry.parts.workflows)
 
 
 def _pydantic_unless_chosen(existing: DataConverter | None) -> DataConverter:

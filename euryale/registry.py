@@ -1,4 +1,4 @@
-"""What a worker serves: its jobs and services by name."""
+"""What a worker serves: its jobs and services by name, and what these need."""
 
 import difflib
 from collections.abc import Mapping
@@ -7,7 +7,9 @@ from pathlib import Path
 
 from euryale.errors import EuryaleError, JobUnknown
 from euryale.job import Job
+from euryale.job_names import ReplacedJob
 from euryale.method import ServiceDefinition
+from euryale.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,16 @@ class Registry:
         jobs: The jobs by name, in the order in which they were discovered.
         services: The services by the name under which handlers resolve them.
         errors: What was wrong with the job files that are not served.
+        parts: The services, providers, workflows and activities, those of plugins included.
+        replaced: The plugins' jobs that the application's own took the place of, by name.
     """
 
     app: str
     jobs: Mapping[str, Job]
     services: Mapping[str, ServiceDefinition]
     errors: tuple[EuryaleError, ...] = ()
+    parts: Parts = field(default_factory=Parts)
+    replaced: Mapping[str, tuple[ReplacedJob, ...]] = field(default_factory=dict)
     _stamps: Mapping[str, tuple[int, int] | None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -34,6 +40,10 @@ class Registry:
     def was_edited(self, job: Job) -> bool:
         """Whether the job's file was changed or removed since it was read."""
         return self._stamps.get(job.name) != _stamp(job.file)
+
+    def replacement(self, name: str) -> str:
+        """Which plugins' jobs the job of that name takes the place of; empty if none."""
+        return ", ".join(str(each) for each in self.replaced.get(name, ()))
 
     def job(self, name: str) -> Job:
         """The job of that name.

@@ -30,7 +30,7 @@ def make_worker(client: Client, plugin: EuryalePlugin, *, grace: timedelta = GRA
         client,
         task_queue=plugin.app.queue,
         plugins=[plugin],
-        build_id=build_id(plugin.registry, [*plugin.app.workflows, *plugin.app.activities]),
+        build_id=build_id(plugin.registry),
         graceful_shutdown_timeout=grace,
         max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
     )

@@ -32,7 +32,7 @@ async def problems() -> list[str]:
             found.append(f"no worker on {socket.gethostname()} asks for work on '{app.queue}'")
     except (EuryaleError, RPCError) as error:
         found.append(translate(error).what)
-    async with ServiceContainer(app.services, app.providers) as services:
+    async with ServiceContainer(app.parts.services, app.parts.providers) as services:
         answers = await services.check_health()
     return found + [f"{answer.name}: {answer.error}" for answer in answers if not answer.ok]
 

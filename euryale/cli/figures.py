@@ -18,7 +18,7 @@ async def read_figures(app: Euryale) -> Figures:
         return {}
     types = typing.get_type_hints(app.figures)
     async with (
-        ServiceContainer(app.services, app.providers) as container,
+        ServiceContainer(app.parts.services, app.parts.providers) as container,
         container.activity_scope() as scope,
     ):
         needs = {

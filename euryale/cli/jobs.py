@@ -13,7 +13,9 @@ from euryale.cli.screen import FAILED, error_line, reporting
 if TYPE_CHECKING:
     from euryale.cli.job_table import JobLine
     from euryale.errors import EuryaleError
+    from euryale.job import Job
     from euryale.project import Project
+    from euryale.registry import Registry
 
 
 def list_jobs(
@@ -77,6 +79,7 @@ def check(*, app: AppOption = None, output: OutputOption = "text") -> None:
         project = load_project(app)
         # The plugin refuses whatever a worker would refuse at its start.
         EuryalePlugin(project.app, root=project.root)
+        replaced = project.registry.replaced
         problems: list[EuryaleError] = list(project.registry.errors)
         good = []
         for job in project.registry.jobs.values():
@@ -93,12 +96,26 @@ def check(*, app: AppOption = None, output: OutputOption = "text") -> None:
         screen.result(
             {
                 "ok": not problems,
-                "jobs": [{"name": job.name, "where": job.where} for job in good],
+                "jobs": [
+                    {
+                        "name": job.name,
+                        "where": job.where,
+                        "plugin": job.source.plugin or None,
+                        "replaces": [each.as_dict() for each in replaced.get(job.name, ())],
+                    }
+                    for job in good
+                ],
                 "errors": [problem.as_dict() for problem in problems],
             },
-            *(Text.assemble(("ok    ", "green"), f"{job.where}: {job.name}") for job in good),
+            *(_good_line(job, project.registry) for job in good),
             *(error_line(problem) for problem in problems),
             Text(summary, style="bold red" if problems else "bold green"),
         )
         if problems:
             raise typer.Exit(FAILED)
+
+
+def _good_line(job: "Job", registry: "Registry") -> Text:
+    replacement = registry.replacement(job.name)
+    told = f"{job.where}: {job.name}" + (f", {replacement}" if replacement else "")
+    return Text.assemble(("ok    ", "green"), told)

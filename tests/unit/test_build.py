@@ -23,7 +23,7 @@ def test_a_build_id_changes_with_a_job_file_and_with_nothing_else(
 
     def after(text: str) -> str:
         file.write_text(text)
-        return build_id(app.load(tmp_path), [])
+        return build_id(app.load(tmp_path))
 
     first = after(JOB)
     assert first.startswith("euryale-")

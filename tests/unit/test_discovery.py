@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from euryale.discovery import Discovery, discover
+from euryale.discovery import discover
 from euryale.errors import (
     ConfigInvalid,
     ConfigMissing,
@@ -17,11 +17,15 @@ from euryale.errors import (
     JobsFolderMissing,
     JobSyntaxInvalid,
     JobUnreadable,
+    PluginNameTaken,
     ScheduleInvalid,
 )
 from euryale.job import JobSource
+from euryale.job_names import Discovery, ReplacedJob
 
 JOBS = JobSource(path=Path("jobs"))
+REVIEWS = JobSource(path=Path("reviews/jobs"), plugin="reviews")
+BACKUPS = JobSource(path=Path("backups/jobs"), plugin="backups")
 
 Write = Callable[[str, str], Path]
 
@@ -307,22 +311,107 @@ def test_two_jobs_of_one_name_in_one_source_are_both_refused(root: Path, write: 
     assert message.startswith("jobs/a.py:2: the name 'same' is also borne by jobs/c.py:2")
 
 
-def test_an_earlier_source_takes_the_place_of_a_later_ones_job(root: Path, write: Write) -> None:
-    write("plugin/jobs/a.py", job("same"))
-    write("plugin/jobs/b.py", job("plugins"))
+def test_two_jobs_of_one_name_in_two_of_the_applications_folders_are_both_refused(
+    root: Path, write: Write
+) -> None:
+    write("jobs/a.py", job("same"))
+    write("more/jobs/b.py", job("same"))
+    write("more/jobs/c.py", job("other"))
+    discovery = discover([JOBS, JobSource(path=Path("more/jobs"))], root=root)
+    assert [job.module for job in discovery.jobs] == ["more.jobs.c"]
+    message = the_error(discovery, JobNameTaken)
+    assert message.startswith("jobs/a.py:2: the name 'same' is also borne by more/jobs/b.py:2")
+
+
+@pytest.mark.parametrize("paths", [("jobs", "jobs/more"), ("jobs/more", "jobs"), ("jobs", "jobs")])
+def test_a_file_that_lies_in_two_of_the_folders_is_one_job(
+    root: Path, write: Write, paths: tuple[str, str]
+) -> None:
+    write("jobs/more/a.py", job("a"))
+    write("jobs/b.py", job("b"))
+    discovery = discover([JobSource(path=Path(path)) for path in paths], root=root)
+    assert (sorted(names(discovery)), discovery.errors) == (["a", "b"], ())
+
+
+@pytest.mark.parametrize("sources", [[JOBS, REVIEWS], [REVIEWS, JOBS]])
+def test_the_applications_job_takes_the_place_of_a_plugins_and_it_is_told(
+    root: Path, write: Write, sources: list[JobSource]
+) -> None:
+    write("reviews/jobs/a.py", job("same"))
+    write("reviews/jobs/b.py", job("plugins"))
     write("jobs/z.py", job("same"))
-    plugin = JobSource(path=Path("plugin/jobs"))
-    discovery = discover([JOBS, plugin], root=root)
+    discovery = discover(sources, root=root)
     assert discovery.errors == ()
-    assert [job.module for job in discovery.jobs] == ["jobs.z", "plugin.jobs.b"]
+    assert {job.module for job in discovery.jobs} == {"jobs.z", "reviews.jobs.b"}
+    assert discovery.replaced == {"same": (ReplacedJob("reviews", "reviews/jobs/a.py:2"),)}
 
 
-def test_a_broken_job_is_not_replaced_by_a_later_sources(root: Path, write: Write) -> None:
-    write("plugin/jobs/a.py", job("same"))
+def test_a_broken_job_of_the_application_is_not_replaced_by_a_plugins(
+    root: Path, write: Write
+) -> None:
+    write("reviews/jobs/a.py", job("same"))
     write("jobs/z.py", job("same").replace("async def", "def"))
-    discovery = discover([JOBS, JobSource(path=Path("plugin/jobs"))], root=root)
+    discovery = discover([JOBS, REVIEWS], root=root)
     assert names(discovery) == []
     the_error(discovery, HandlerInvalid)
+
+
+@pytest.mark.parametrize("broken", ["x = (\n", "import nowhere_at_all\n"])
+def test_a_file_too_broken_to_tell_its_name_holds_a_plugins_job_back_if_it_names_it(
+    root: Path, write: Write, broken: str
+) -> None:
+    write("reviews/jobs/a.py", job("same"))
+    write("reviews/jobs/b.py", job("plugins"))
+    write("jobs/z.py", broken + job("same"))
+    discovery = discover([JOBS, REVIEWS], root=root)
+    assert names(discovery) == ["plugins"]
+    _, held_back = discovery.errors
+    assert str(held_back) == (
+        "reviews/jobs/a.py:2: plugin 'reviews': the job 'same' is not served: jobs/z.py, which is "
+        "broken, seems meant to take its place. Correct jobs/z.py. [EUR108]"
+    )
+
+
+def test_what_is_wrong_with_a_plugins_job_names_the_plugin_unless_the_job_is_replaced(
+    root: Path, write: Write
+) -> None:
+    write("reviews/jobs/a.py", job("same").replace("async def", "def"))
+    message = the_error(discover([JOBS, REVIEWS], root=root), HandlerInvalid)
+    assert message.startswith("reviews/jobs/a.py:4: plugin 'reviews': the handler is a plain")
+    write("jobs/z.py", job("same"))
+    assert discover([JOBS, REVIEWS], root=root).errors == ()
+    gone = JobSource(path=Path("gone"), plugin="reviews")
+    message = the_error(discover([gone], root=root), JobsFolderMissing)
+    assert message.startswith("gone: plugin 'reviews': the folder")
+
+
+def test_two_plugins_with_a_job_of_one_name_are_both_refused_unless_the_application_has_it(
+    root: Path, write: Write
+) -> None:
+    write("reviews/jobs/a.py", job("same"))
+    write("backups/jobs/b.py", job("same"))
+    discovery = discover([JOBS, REVIEWS, BACKUPS], root=root)
+    assert names(discovery) == []
+    message = the_error(discovery, PluginNameTaken)
+    assert message.startswith(
+        "reviews/jobs/a.py:2: plugin 'reviews': the name 'same' is also borne by "
+        "backups/jobs/b.py:2 (plugin 'backups'), and none of them is served"
+    )
+    write("jobs/z.py", job("same"))
+    discovery = discover([JOBS, REVIEWS, BACKUPS], root=root)
+    assert discovery.errors == ()
+    assert [job.module for job in discovery.jobs] == ["jobs.z"]
+    assert [str(each) for each in discovery.replaced["same"]] == [
+        "replaces reviews' job (reviews/jobs/a.py:2)",
+        "replaces backups' job (backups/jobs/b.py:2)",
+    ]
+
+
+def test_two_jobs_of_one_name_in_one_plugin_are_both_refused(root: Path, write: Write) -> None:
+    write("reviews/jobs/a.py", job("same"))
+    write("reviews/jobs/b.py", job("same"))
+    message = the_error(discover([REVIEWS], root=root), JobNameTaken)
+    assert message.startswith("reviews/jobs/a.py:2: plugin 'reviews': the name 'same' is also")
 
 
 def test_a_source_outside_the_root_is_named_from_its_entry_of_the_path(

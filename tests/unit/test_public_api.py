@@ -7,6 +7,7 @@ PUBLIC = [
     "Euryale",
     "EuryaleError",
     "EuryalePlugin",
+    "JobPlugin",
     "JobSource",
     "Provider",
     "Retry",
