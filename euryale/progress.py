@@ -3,6 +3,7 @@
 `progress.after(event)` is the progress one event later.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,12 @@ _ENDS: Mapping[int, Status] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed out",
 }
+
+
+_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in (\S+)', re.MULTILINE)
+
+_CALLER = "_run_handler"
+"""The function of `euryale.job_workflow` that calls the handler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +200,15 @@ class Outcome:
         result: What the handler returned, as plain values.
         failure_type: The type of the exception that failed it, or how else it ended.
         failure_message: The exception's message, or the reason that was given.
+        failure_where: The line of the job's file that it came through, as `file:line`, with the
+            file's path on the worker; empty where the failure doesn't tell.
     """
 
     succeeded: bool
     result: Any = None
     failure_type: str = ""
     failure_message: str = ""
+    failure_where: str = ""
 
 
 async def outcome_of(client: Client, progress: Progress) -> Outcome:
@@ -217,11 +227,42 @@ async def outcome_of(client: Client, progress: Progress) -> Outcome:
             succeeded=False, failure_type=progress.status, failure_message=progress.reason
         )
     error = await client.data_converter.decode_failure(progress.failure)
+    where = failing_line(_stack_trace(error))
     # An activity or a child workflow that failed stands around what it failed with.
     while not isinstance(error, ApplicationError) and isinstance(error.__cause__, FailureError):
         error = error.__cause__
     named = error.type if isinstance(error, ApplicationError) else None
     message = error.message if isinstance(error, FailureError) else str(error)
     return Outcome(
-        succeeded=False, failure_type=named or type(error).__name__, failure_message=message
+        succeeded=False,
+        failure_type=named or type(error).__name__,
+        failure_message=message,
+        failure_where=where,
     )
+
+
+def _stack_trace(error: BaseException) -> str:
+    failure = error.failure if isinstance(error, FailureError) else None
+    return failure.stack_trace if failure is not None else ""
+
+
+def failing_line(stack_trace: str) -> str:
+    """The last line of a job's own file in the stack trace of its run's failure.
+
+    Example:
+        >>> failing_line('''
+        ...   File "/app/euryale/job_workflow.py", line 132, in _run_handler
+        ...   File "/app/jobs/publish.py", line 17, in handler
+        ...   File "/app/jobs/publish.py", line 25, in each
+        ...   File "/app/euryale/durable_service.py", line 86, in call
+        ... ''')
+        '/app/jobs/publish.py:25'
+    """
+    frames = _FRAME.findall(stack_trace)
+    starts = [number for number, (_, _, name) in enumerate(frames) if name == _CALLER]
+    if not starts or starts[0] + 1 >= len(frames):
+        return ""
+    inside = frames[starts[0] + 1 :]
+    # The handler's own file: what it calls may lie anywhere.
+    file = inside[0][0]
+    return f"{file}:{[line for each, line, _ in inside if each == file][-1]}"
