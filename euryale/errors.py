@@ -134,6 +134,12 @@ class JobUnreadable(EuryaleError):
     code = "EUR113"
 
 
+class NothingMatches(EuryaleError):
+    """A pattern matches no job, or no schedule is held that a command could change."""
+
+    code = "EUR114"
+
+
 # --- 2xx: the application and its container --------------------------------------------------
 
 
