@@ -140,6 +140,12 @@ class NothingMatches(EuryaleError):
     code = "EUR114"
 
 
+class ExpectationInvalid(EuryaleError):
+    """A job's `expect` is in words that mean nothing."""
+
+    code = "EUR115"
+
+
 # --- 2xx: the application and its container --------------------------------------------------
 
 
@@ -183,6 +189,12 @@ class PluginNameTaken(EuryaleError):
     """Two plugins bear one name, or hold a job, service, workflow or activity of one name."""
 
     code = "EUR207"
+
+
+class WatchdogInvalid(EuryaleError):
+    """The watchdog, or one of its hooks, is declared in a way that the engine can't use."""
+
+    code = "EUR208"
 
 
 # --- 3xx: calls and runs ----------------------------------------------------------------------
