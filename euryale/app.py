@@ -65,7 +65,7 @@ class Euryale:
                 where="Euryale(name=…)",
                 mend="use a name without slashes, such as 'shop'",
             )
-        refuse_logger(self.services, "Euryale")
+        refuse_logger(self.services, "Euryale(")
         if isinstance(self.plugins, str):
             raise PluginInvalid(
                 "the plugins are a text, not a list of names",

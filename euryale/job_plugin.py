@@ -6,7 +6,6 @@ a plugin of Temporal's worker, is another matter: `euryale.plugin`.)
 """
 
 import importlib.util
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -260,10 +259,6 @@ def _refused(plugin: JobPlugin, problems: Sequence[Problem]) -> PluginOptionsInv
 def _folders(package: str, chosen: ChosenPlugin) -> list[Path]:
     where = f"JobPlugin(jobs=['{package}'])"
     mend = "name a package that the plugin's distribution holds, such as 'reviews.jobs'"
-    if not isinstance(package, str) or os.sep in package:
-        raise PluginInvalid(
-            f"plugin '{chosen.name}' names {package!r}, which is no package", where=where, mend=mend
-        )
     try:
         spec = importlib.util.find_spec(package)
     except Exception as error:

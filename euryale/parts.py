@@ -48,7 +48,7 @@ def assemble(own: Parts, plugins: Sequence[ChosenPlugin]) -> Parts:
             workflow or an activity bears the name of another one.
         ServiceInvalid: A service can't be used durably, or is named as none may be.
     """
-    refuse_logger(own.services, "Euryale")
+    refuse_logger(own.services, "Euryale(")
     services = {**_services_of(plugins, own.services), **own.services}
     provided = {_provided(one) for one in (*own.services.values(), *own.providers)}
     parts = Parts(
@@ -83,13 +83,17 @@ def workflows_by_name(workflows: Iterable[type]) -> dict[str | None, type]:
 def refuse_logger(services: Services, place: str) -> None:
     """Refuse a service that bears the name of every container's logger.
 
+    Args:
+        services: The services by name.
+        place: How the call that gives them begins, for the error's message: `Euryale(`.
+
     Raises:
         ServiceInvalid: One of them does.
     """
     if LOGGER in services:
         raise ServiceInvalid(
             f"a service can't be named '{LOGGER}', since every container has a logger by that name",
-            where=f"{place}(services={{'{LOGGER}': …}})",
+            where=f"{place}services={{'{LOGGER}': …}})",
             mend="give the service another name",
         )
 
@@ -124,7 +128,7 @@ def _services_of(plugins: Sequence[ChosenPlugin], own: Services) -> Services:
     services: dict[str, type | Provider] = {}
     bearers: dict[str, str] = {}
     for chosen in plugins:
-        refuse_logger(chosen.plugin.services, f"JobPlugin(name='{chosen.name}')")
+        refuse_logger(chosen.plugin.services, f"JobPlugin(name='{chosen.name}', ")
         for name, service in chosen.plugin.services.items():
             if name in own:
                 continue
