@@ -87,6 +87,8 @@ class ScheduledJobConfig(BaseModel):
         jitter: Each start is put off by a random time up to this.
         retry: How the run's durable calls are tried again.
         timeout: How long a run may take in all; no end if absent.
+        expect: By when runs complete, in words such as `every day by 09:30`, for the watchdog; by
+            default what follows from the schedule.
         description: A sentence for the people who read the list of schedules.
         paused: Whether the schedule is paused when it is first made.
 
@@ -113,5 +115,6 @@ class ScheduledJobConfig(BaseModel):
     jitter: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     retry: Retry = Retry()
     timeout: Duration | None = None
+    expect: str | None = None
     description: str = ""
     paused: bool = False

@@ -20,6 +20,7 @@ from euryale.errors import (
     ConfigInvalid,
     ConfigMissing,
     EuryaleError,
+    ExpectationInvalid,
     HandlerInvalid,
     HandlerMissing,
     JobImportFailed,
@@ -28,6 +29,7 @@ from euryale.errors import (
     PluginOptionsInvalid,
     ScheduleInvalid,
 )
+from euryale.expectation import expectation_of
 from euryale.job import (
     HandlerSignature,
     Job,
@@ -222,7 +224,7 @@ def _config_of(
     except TypeError as error:
         where = f"{file.place}:{line}"
         return None, (ConfigInvalid(str(error), where=where, mend=_CONFIG_EXAMPLE),)
-    errors = []
+    errors: list[EuryaleError] = []
     # A zone that isn't known is told at its own line, and doesn't hide what else is wrong.
     judged = config
     try:
@@ -237,6 +239,10 @@ def _config_of(
         timetable_of(judged, where=f"{file.place}:{_field_line(tree, line, 'schedule')}")
     except ScheduleInvalid as error:
         errors.insert(0, error)
+    try:
+        expectation_of(config, where=f"{file.place}:{_field_line(tree, line, 'expect')}")
+    except ExpectationInvalid as error:
+        errors.append(error)
     return config, tuple(errors)
 
 
