@@ -89,8 +89,8 @@ DAILY = "every day by 09:30"
 
 
 def test_a_run_that_completed_since_the_deadline_before_fulfils_a_deadline() -> None:
-    assert missed(DAILY, at(8, 10), at(7, 9, 31)) is None
-    assert missed(DAILY, at(8, 10), at(8, 9, 30)) is None
+    assert missed(DAILY, at(8, 10), at(7, 9, 31), at(7, 4)) is None
+    assert missed(DAILY, at(8, 10), at(8, 9, 30), at(7, 4)) is None
     assert missed(DAILY, at(8, 10), at(8, 4), at(7, 4)) is None
 
 
@@ -100,8 +100,8 @@ def test_a_run_that_completed_before_that_does_not() -> None:
 
 
 def test_nothing_is_overdue_before_the_deadline() -> None:
-    assert missed(DAILY, at(8, 9, 29), at(7, 4)) is None
-    assert missed(DAILY, at(8, 9, 30), at(7, 4)) is not None
+    assert missed(DAILY, at(8, 9, 29), at(7, 4), at(6, 4)) is None
+    assert missed(DAILY, at(8, 9, 30), at(7, 4), at(6, 4)) is not None
 
 
 def test_a_run_that_makes_up_for_a_deadline_ends_that_it_is_overdue() -> None:
@@ -128,15 +128,15 @@ def test_a_deadline_whose_stretch_had_begun_when_the_job_was_first_seen_is_not_m
 
 def test_weekdays_have_no_deadline_on_the_weekend() -> None:
     weekday = "every weekday by 18:00"
-    friday, monday = at(2, 18), at(5, 18)
-    assert missed(weekday, at(4, 23), friday) is None
-    assert missed(weekday, monday, at(3, 1)) is None
+    thursday, friday, monday = at(1, 18), at(2, 18), at(5, 18)
+    assert missed(weekday, at(4, 23), friday, thursday) is None
+    assert missed(weekday, monday, at(3, 1), friday) is None
     assert missed(weekday, monday, friday) == Overdue(friday, monday)
 
 
 def test_a_deadline_is_that_of_the_jobs_zone() -> None:
     # In Kolkata 09:30 is 04:00 in UTC.
-    assert missed(DAILY, at(8, 3, 59), at(7, 3), zone="Asia/Kolkata") is None
+    assert missed(DAILY, at(8, 3, 59), at(7, 3), at(6, 3), zone="Asia/Kolkata") is None
     assert missed(DAILY, at(8, 4), at(7, 4), zone="Asia/Kolkata") == Overdue(at(7, 4), at(8, 4))
 
 
@@ -152,7 +152,7 @@ def test_months_have_one_deadline_each() -> None:
     march = datetime(2026, 3, 31, 12, tzinfo=UTC)
     february = datetime(2026, 2, 28, 12, tzinfo=UTC)
     assert missed(monthly, march, february) == Overdue(february, march)
-    assert missed(monthly, march, february + timedelta(seconds=1), at(20)) is None
+    assert missed(monthly, march, february + timedelta(seconds=1), february) is None
 
 
 def test_an_interval_wants_a_run_completed_in_any_stretch_of_its_length() -> None:
