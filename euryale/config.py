@@ -11,6 +11,9 @@ Overlap = Literal[
 ]
 """What happens when a run is due while the one before still runs. Temporal's own policies."""
 
+CatchUp = Literal["none", "latest", "all"]
+"""Which of the firings that an outage of Temporal kept from starting are caught up afterwards."""
+
 Dst = Literal["once", "skip", "twice"]
 """What a job does about wall-clock times that the clocks leave out or show twice.
 
@@ -82,9 +85,12 @@ class ScheduledJobConfig(BaseModel):
         except_: Dates on which it doesn't fire, and expressions at whose times it doesn't. In a
             plain dict the key is `except`, which Python keeps for itself elsewhere.
         overlap: What happens when a run is due while the one before still runs.
-        catch_up: How late a run may start after an outage; by default one interval of the
-            schedule, at least a minute and at most a day.
+        catch_up: What becomes of firings that Temporal missed while it was away: `none`, the
+            `latest` or `all` are run, or those that are no later than a window. By default the
+            window is one interval of the schedule, at least a minute and at most a day.
         jitter: Each start is put off by a random time up to this.
+        window: All starts are put off by one constant time, shorter than this, that follows from
+            the application's and the job's names. At most the shortest interval of the schedule.
         retry: How the run's durable calls are tried again.
         timeout: How long a run may take in all; no end if absent.
         expect: By when runs complete, in words such as `every day by 09:30`, for the watchdog; by
@@ -111,8 +117,9 @@ class ScheduledJobConfig(BaseModel):
     end_at: AwareDatetime | None = None
     except_: Annotated[tuple[date | str, ...], Field(alias="except")] = ()
     overlap: Overlap = "skip"
-    catch_up: Annotated[timedelta, Field(ge=timedelta(seconds=10))] | None = None
+    catch_up: CatchUp | Annotated[timedelta, Field(ge=timedelta(seconds=10))] | None = None
     jitter: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
+    window: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     retry: Retry = Retry()
     timeout: Duration | None = None
     expect: str | None = None

@@ -15,6 +15,7 @@ from types import ModuleType
 
 from pydantic import TypeAdapter, ValidationError
 
+from euryale.catch_up import refuse_contradictions
 from euryale.config import Retry, ScheduledJobConfig
 from euryale.errors import (
     ConfigInvalid,
@@ -40,6 +41,7 @@ from euryale.job import (
     validation_problems,
 )
 from euryale.option_problems import option_problems
+from euryale.spread import refuse_long_window
 from euryale.timetable import timetable_of
 from euryale.zones import time_zone
 
@@ -236,9 +238,18 @@ def _config_of(
         errors.append(error)
         judged = config.model_copy(update={"time_zone": None})
     try:
-        timetable_of(judged, where=f"{file.place}:{_field_line(tree, line, 'schedule')}")
-    except ScheduleInvalid as error:
+        timetable = timetable_of(
+            judged, where=f"{file.place}:{_field_line(tree, line, 'schedule')}"
+        )
+        refuse_long_window(
+            config, timetable, where=f"{file.place}:{_field_line(tree, line, 'window')}"
+        )
+    except (ScheduleInvalid, ConfigInvalid) as error:
         errors.insert(0, error)
+    try:
+        refuse_contradictions(config, where=f"{file.place}:{_field_line(tree, line, 'catch_up')}")
+    except ConfigInvalid as error:
+        errors.append(error)
     try:
         expectation_of(config, where=f"{file.place}:{_field_line(tree, line, 'expect')}")
     except ExpectationInvalid as error:

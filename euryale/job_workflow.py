@@ -9,12 +9,11 @@ import asyncio
 import importlib
 import traceback
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 from temporalio import workflow
-from temporalio.common import RawValue, SearchAttributeKey
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
@@ -24,6 +23,7 @@ from euryale.durable_service import DurableCalls
 from euryale.errors import HandlerNotDurable, JobNotServed, JobUnknown, PayloadTooLarge, RunTimedOut
 from euryale.failures import bounded, cut
 from euryale.job import Job, give_options, inspect_handler, validate_data
+from euryale.lateness import turn_of_run
 from euryale.limits import PAYLOAD_LIMIT
 from euryale.logger import DurableLogger
 from euryale.memo import MEMO
@@ -35,9 +35,6 @@ REGISTRY_FUNCTION = "euryale_registry"
 
 BLOCKED_FUNCTION = "euryale_blocked"
 """The extern function that a run tells where its handler was when its thread was interrupted."""
-
-SCHEDULED_START_TIME = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
-"""Temporal's search attribute with a scheduled run's nominal time."""
 
 
 @workflow.defn(dynamic=True)
@@ -111,6 +108,9 @@ def _refuse_if_edited(registry: Registry, job: Job) -> None:
 
 
 async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -> Any:
+    turn = await turn_of_run(job)
+    if turn and turn.superseded:
+        return None
     module = importlib.import_module(job.module)
     converter = workflow.payload_converter()
     data = converter.from_payload(args[0].payload) if args else dict(job.config.data)
@@ -123,7 +123,9 @@ async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -
         "container": Container(registry.services, DurableCalls(job.config.retry)),
         "data": validate_data(declared, data, job=job.name),
         "plugin_options": give_options(signature.options_type, job.source.plugin_options),
-        "scheduled_for": nominal_time(job),
+        "scheduled_for": nominal(job.timetable, turn.fired_at)
+        if turn
+        else workflow.info().workflow_start_time,
     }
     arguments = {name: given[name] for name in signature.parameters}
     timeout = workflow.memo_value(MEMO, default={}, type_hint=dict).get("timeout")
@@ -139,17 +141,6 @@ async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -
             where=job.where,
             mend="give the config a longer timeout, or the handler less to do",
         ) from error
-
-
-def nominal_time(job: Job) -> datetime:
-    """The wall-clock time that the run was meant for; that of its start where no schedule made it.
-
-    On a night when clocks are put forward, this is the time that they left out.
-    """
-    scheduled = workflow.info().typed_search_attributes.get(SCHEDULED_START_TIME)
-    if scheduled is None:
-        return workflow.info().workflow_start_time
-    return nominal(job.timetable, scheduled)
 
 
 def _encode_result(job: Job, result: Any) -> RawValue:

@@ -21,6 +21,7 @@ from euryale.apply import Applied, apply
 from euryale.durability import check_durability
 from euryale.errors import ServiceInvalid, TemporalRefused
 from euryale.job_workflow import JobWorkflow
+from euryale.lateness import turn_activity
 from euryale.parts import workflows_by_name
 from euryale.runner import JobWorkflowRunner
 from euryale.service_container import ServiceContainer
@@ -81,6 +82,7 @@ class EuryalePlugin(SimplePlugin):
             activities=[
                 *service_activities(self.container, self.registry.services.values()),
                 *class_activities(self.container, parts.activities),
+                turn_activity(self.registry),
             ],
         )
 

@@ -14,10 +14,11 @@ from temporalio.client import (
     ScheduleState,
 )
 
+from euryale.catch_up import catch_up_window
 from euryale.job import Job
-from euryale.memo import MEMO, run_memo
+from euryale.memo import MEMO, scheduled_memo
 from euryale.regimes import regimes_in
-from euryale.timetable import default_catch_up
+from euryale.spread import spread_of
 from euryale.timetable_calendars import compile_timetable
 from euryale.utc_calendars import written_years
 from euryale.zones import time_zone
@@ -59,17 +60,21 @@ class DesiredSchedule:
         config = self.job.config
         compiled = compile_timetable(self.job.timetable, since=self.since, where=self.job.where)
         horizon = compiled.horizon and compiled.horizon.isoformat()
-        catch_up = config.catch_up or default_catch_up(self.job.timetable)
+        catch_up = catch_up_window(config, self.job.timetable)
+        spread = spread_of(self.id, config.window)
         return Schedule(
             action=ScheduleActionStartWorkflow(
                 config.name,
                 config.data,
                 id=self.id,
                 task_queue=self.task_queue,
-                memo={MEMO: run_memo(config) | {"hash": self.hash, "horizon": horizon}},
+                memo={
+                    MEMO: scheduled_memo(config, spread=spread, since=self.since)
+                    | {"hash": self.hash, "horizon": horizon}
+                },
                 static_summary=config.description or None,
             ),
-            spec=compiled.spec(jitter=config.jitter or None),
+            spec=compiled.spec(jitter=config.jitter or None, spread=spread),
             policy=SchedulePolicy(overlap=OVERLAP[config.overlap], catchup_window=catch_up),
             state=ScheduleState(
                 paused=config.paused,

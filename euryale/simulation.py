@@ -7,7 +7,8 @@ The rules are those of Temporal's scheduler, as its server applies them:
 - A firing that is due while the schedule is paused is gone, and so is a buffered run whose turn
   comes then. Neither is caught up.
 - Only starts are counted by `number_of_executions`: not what is skipped, missed or paused.
-
+- Where a job catches up the latest missed firing alone, a run that starts late takes the latest
+  firing that is due by then for its own, and skips the others; see `catch_up`.
 - A run that would end while the server is down ends when it is back, but only after the firings
   of the meantime were looked at: a worker takes seconds to return, the scheduler doesn't.
 
@@ -21,8 +22,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby, takewhile
 from typing import Literal
 
+from euryale.catch_up import catch_up_window
 from euryale.config import Overlap, ScheduledJobConfig
-from euryale.timetable import default_catch_up, firings, just_before, timetable_of
+from euryale.timetable import firings, just_before, timetable_of
 
 Span = tuple[datetime, datetime]
 """From when to when: two aware times, both included."""
@@ -60,6 +62,8 @@ def simulate(
     *,
     overlap: Overlap = "skip",
     catch_up: timedelta = timedelta(days=365),
+    latest: bool = False,
+    spread: timedelta = timedelta(0),
     duration: timedelta | Callable[[datetime], timedelta] = timedelta(0),
     outages: Sequence[Span] = (),
     pauses: Sequence[Span] = (),
@@ -71,6 +75,8 @@ def simulate(
         due: Aware times at which the schedule fires, ascending; they must come to an end.
         overlap: What happens when a run is due while the one before still runs.
         catch_up: How late a run may start after an outage. Temporal's own default is a year.
+        latest: Whether only the latest of the missed firings is caught up.
+        spread: How much later than its nominal times the schedule fires.
         duration: How long a run takes, or a function that says so for a nominal time.
         outages: When the server is down. While only the workers are, nothing is skipped or caught
             up: runs start and wait for a worker, which is a matter of their `duration`.
@@ -100,12 +106,14 @@ def simulate(
     server = _Server(
         overlap=overlap,
         catch_up=catch_up,
+        latest=latest,
+        spread=spread,
         duration=duration,
         outages=outages,
         pauses=pauses,
         number_of_executions=number_of_executions,
     )
-    for at, together in groupby(due, key=server.up_at):
+    for at, together in groupby(due, key=server.looked_at):
         server.finish_runs(until=at)
         server.wake(at, list(together))
     server.finish_runs(until=None)
@@ -117,6 +125,7 @@ def simulate_job(
     *,
     start: datetime,
     end: datetime,
+    spread: timedelta = timedelta(0),
     duration: timedelta | Callable[[datetime], timedelta] = timedelta(0),
     outages: Sequence[Span] = (),
     pauses: Sequence[Span] = (),
@@ -128,6 +137,8 @@ def simulate_job(
             executions, of which none are used up at the start.
         start: The first time to look at, aware.
         end: The last time to look at, aware.
+        spread: How much later than its nominal times the job fires, for which its config's window
+            alone isn't enough: see `spread_of`.
         duration: See `simulate`, as for those below.
         outages: When the server is down.
         pauses: When the schedule is paused.
@@ -150,7 +161,9 @@ def simulate_job(
     return simulate(
         takewhile(lambda time: time <= last, firings(timetable, after=just_before(start))),
         overlap=config.overlap,
-        catch_up=config.catch_up or default_catch_up(timetable),
+        catch_up=catch_up_window(config, timetable),
+        latest=config.catch_up == "latest",
+        spread=spread,
         duration=duration,
         outages=outages,
         pauses=pauses,
@@ -174,6 +187,8 @@ class _Server:
         *,
         overlap: Overlap,
         catch_up: timedelta,
+        latest: bool,
+        spread: timedelta,
         duration: timedelta | Callable[[datetime], timedelta],
         outages: Sequence[Span],
         pauses: Sequence[Span],
@@ -181,6 +196,8 @@ class _Server:
     ) -> None:
         self._overlap = overlap
         self._catch_up = catch_up
+        self._latest = latest
+        self._spread = spread
         self._duration = duration
         # All is reckoned in UTC: Python reckons within a zone by its wall clock.
         self._outages = sorted(
@@ -202,6 +219,13 @@ class _Server:
             if start <= moment <= end:
                 moment = end
         return moment
+
+    def looked_at(self, nominal: datetime) -> datetime:
+        """When the server looks at a firing: when it is due, or when the server is back."""
+        return self.up_at(self._due(nominal))
+
+    def _due(self, nominal: datetime) -> datetime:
+        return nominal.astimezone(UTC) + self._spread
 
     def _is_end_of_outage(self, at: datetime, run: _Run) -> bool:
         """Whether the server is back only now, so that it can't know yet that the run ended."""
@@ -226,7 +250,7 @@ class _Server:
             self.results.append(Simulated(nominal, None, "missed"))
             if refusal:
                 self._settle(index, *refusal)
-            elif at - nominal.astimezone(UTC) > self._catch_up:
+            elif at - self._due(nominal) > self._catch_up:
                 self._settle(index, "missed", f"the catch-up window of {self._catch_up} had passed")
             elif len(self._buffer) >= LONGEST_BUFFER:
                 self._settle(index, "missed", f"{LONGEST_BUFFER} firings were waiting already")
@@ -239,7 +263,8 @@ class _Server:
         while self._buffer:
             waiting, self._buffer = self._buffer, []
             if self._overlap == "allow_all":
-                for index in waiting:
+                chosen = self._superseding(waiting, waiting[-1]) if self._latest else waiting
+                for index in chosen:
                     self._start(index, at)
             elif self._running is None:
                 first, rest = self._choose(waiting)
@@ -260,11 +285,21 @@ class _Server:
 
     def _choose(self, waiting: list[int]) -> tuple[int, list[int]]:
         """Which one to start while nothing runs, and the ones that still wait after it."""
+        if self._latest:
+            # Also one that the server's buffer had no place for: the run itself sees to it.
+            (chosen,) = self._superseding(waiting, len(self.results) - 1)
+            return chosen, []
         if self._overlap not in ("cancel_other", "terminate_other"):
             return waiting[0], waiting[1:]
-        for index in waiting[:-1]:
-            self._settle(index, "skipped", f"the run of {self._told(waiting[-1])} took its place")
-        return waiting[-1], []
+        (chosen,) = self._superseding(waiting, waiting[-1])
+        return chosen, []
+
+    def _superseding(self, waiting: list[int], chosen: int) -> list[int]:
+        """The one firing that runs in place of all those that wait."""
+        for index in waiting:
+            if index != chosen:
+                self._settle(index, "skipped", f"the run of {self._told(chosen)} took its place")
+        return [chosen]
 
     def _overlap_with(self, reason: str) -> None:
         """Keep in the buffer what the policy keeps while a run is under way; skip the rest."""
@@ -288,7 +323,7 @@ class _Server:
         ends = self.up_at(at + length)
         outcome: Outcome = "started"
         reason = ""
-        due = nominal.astimezone(UTC)
+        due = self._due(nominal)
         if (back := self.up_at(due)) > due:
             outcome, reason = "caught_up", f"the server was down until {self._local(back)}"
         elif at > due:

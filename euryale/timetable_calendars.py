@@ -21,6 +21,7 @@ from euryale.calendars import CompiledSchedule, compile_calendars
 from euryale.cron import CronExpression, Every
 from euryale.omissions import local_day, takes_whole_minutes
 from euryale.ranges import ranges
+from euryale.spread import put_off
 from euryale.timetable import Timetable
 from euryale.zones import time_zone
 
@@ -53,18 +54,24 @@ class CompiledTimetable:
     end_at: datetime | None
     horizon: datetime | None
 
-    def spec(self, *, jitter: timedelta | None = None) -> ScheduleSpec:
+    def spec(
+        self, *, jitter: timedelta | None = None, spread: timedelta = timedelta(0)
+    ) -> ScheduleSpec:
         """The same as Temporal's client takes it.
 
         Args:
             jitter: Each start is put off by a random time up to this.
+            spread: All firings are put off by this: whole seconds, less than a day.
         """
         return ScheduleSpec(
-            calendars=self.calendars,
-            intervals=self.intervals,
-            skip=self.skip,
-            start_at=self.start_at,
-            end_at=self.end_at,
+            calendars=put_off(self.calendars, spread),
+            intervals=tuple(
+                replace(each, offset=spread % each.every) if spread else each
+                for each in self.intervals
+            ),
+            skip=put_off(self.skip, spread),
+            start_at=self.start_at and self.start_at + spread,
+            end_at=self.end_at and self.end_at + spread,
             jitter=jitter,
             time_zone_name=self.time_zone_name,
         )

@@ -88,14 +88,17 @@ def simulate(
 ) -> None:
     """Simulate a job: which runs start, are skipped, buffered, caught up or missed, and why."""
     with reporting(output) as screen:
-        from euryale.cli import given  # noqa: PLC0415 -- slow to import
+        from euryale.catch_up import catch_up_window  # noqa: PLC0415 -- slow to import
+        from euryale.cli import given  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
         from euryale.simulation import simulate_job  # noqa: PLC0415
-        from euryale.timetable import default_catch_up, just_before  # noqa: PLC0415
+        from euryale.spread import spread_of  # noqa: PLC0415
+        from euryale.timetable import just_before  # noqa: PLC0415
         from euryale.timetable_words import timetable_in_words, timetable_text  # noqa: PLC0415
         from euryale.zones import time_zone  # noqa: PLC0415
 
-        job = load_project(app).job(name)
+        project = load_project(app)
+        job = project.job(name)
         config, timetable = job.config, job.timetable
         zone = time_zone(timetable.zone)
         start, end = _period(since, to, zone)
@@ -107,11 +110,13 @@ def simulate(
             config,
             start=start,
             end=just_before(end),
+            spread=spread_of(f"{project.app.name}/{job.name}", config.window),
             duration=length,
             outages=outages,
             pauses=pauses,
         )
-        catch_up = config.catch_up or default_catch_up(timetable)
+        catch_up = catch_up_window(config, timetable)
+        mode = config.catch_up if isinstance(config.catch_up, str) else None
         counts = Counter(each.outcome for each in results)
         screen.result(
             {
@@ -119,7 +124,7 @@ def simulate(
                 "schedule": timetable_text(timetable),
                 "time_zone": timetable.zone,
                 "overlap": config.overlap,
-                "catch_up": catch_up.total_seconds(),
+                "catch_up": mode or catch_up.total_seconds(),
                 "from": start.isoformat(),
                 "to": end.isoformat(),
                 "counts": counts,
@@ -128,7 +133,7 @@ def simulate(
             Text.assemble(
                 (job.name, "cyan"),
                 f"  {timetable_in_words(timetable)} ({timetable.zone})",
-                f"  overlap {config.overlap}, catch-up {distance(catch_up)}",
+                f"  overlap {config.overlap}, catch-up {mode or distance(catch_up)}",
             ),
             _table(results, zone) if results else "it doesn't fire in that time",
             Text(_summary(counts), style="bold"),
