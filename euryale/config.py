@@ -97,6 +97,8 @@ class ScheduledJobConfig(BaseModel):
             default what follows from the schedule.
         description: A sentence for the people who read the list of schedules.
         paused: Whether the schedule is paused when it is first made.
+        renamed_from: The name that the job had before. Its schedule's pause, note and executions
+            go over to the new name.
 
     Example:
         >>> ScheduledJobConfig(name="publish-once-a-day", schedule="0 0 * * *").overlap
@@ -125,3 +127,4 @@ class ScheduledJobConfig(BaseModel):
     expect: str | None = None
     description: str = ""
     paused: bool = False
+    renamed_from: str | None = None

@@ -54,6 +54,7 @@ class Ledger(BaseModel):
         sequence: The place of the newest release that was applied; 0 if none was.
         releases: The releases that were applied, by name, with their places.
         turn: Whose turn it is to apply; None if nobody applies.
+        applied: The digest of what the newest release asked for; empty until it was applied whole.
         waiting: The place of a newer release that waits for its turn; 0 if none does.
         executions: By job with a `number_of_executions`: how many of its scheduled runs have to
             be counted as used up once its schedule is gone.
@@ -67,6 +68,7 @@ class Ledger(BaseModel):
     sequence: int = 0
     releases: Mapping[str, int] = {}
     turn: Turn | None = None
+    applied: str = ""
     waiting: int = 0
     executions: Mapping[str, int] = {}
     former_names: Mapping[str, tuple[str, ...]] = {}
@@ -113,11 +115,11 @@ class Ledger(BaseModel):
         if self.place(release) < self.sequence:
             raise superseded(release, self.newest)
 
-    def is_settled_by(self, release: Release) -> bool:
-        """Whether this release was the last to be applied, and nobody applies now."""
+    def is_settled_by(self, release: Release, digest: str) -> bool:
+        """Whether nobody applies now, and the last one applied whole what this one asks for."""
         return (
-            self.sequence > 0
-            and self.turn is None
+            self.turn is None
+            and self.applied == digest
             and self.newest == release.name
             and self.place(release) == self.sequence
         )
@@ -133,6 +135,7 @@ class Ledger(BaseModel):
             sequence=place,
             releases={**kept, release.name: place},
             turn=Turn(holder=holder, sequence=place),
+            applied="",
             # Whoever still waits says so again; one that died meanwhile must not block the others.
             waiting=0,
         )
@@ -147,11 +150,20 @@ class Ledger(BaseModel):
             return self
         return self._with(turn=self.turn.model_copy(update={"beat": beat}))
 
-    def finished(self, holder: str) -> "Ledger":
-        """The ledger once the holder's turn is over."""
+    def finished(
+        self, holder: str, applied: str = "", executions: Mapping[str, int] | None = None
+    ) -> "Ledger":
+        """The ledger once the holder's turn is over.
+
+        Args:
+            holder: Whose turn it was.
+            applied: The digest of what it applied; empty if it stopped before the end.
+            executions: What is known anew of the limited jobs' executions.
+        """
         if self.turn is None or self.turn.holder != holder:
             return self
-        return self._with(turn=None)
+        ledger = self._with(turn=None, applied=applied)
+        return ledger.with_executions(executions) if executions else ledger
 
     def with_executions(self, executions: Mapping[str, int]) -> "Ledger":
         """The ledger with what is known anew of the limited jobs' executions."""

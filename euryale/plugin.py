@@ -17,12 +17,14 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from euryale.activities import class_activities, service_activities
 from euryale.app import Euryale, job_name_taken
-from euryale.apply import Applied, apply
+from euryale.apply import Applied, Wish, apply
+from euryale.build import build_id
 from euryale.durability import check_durability
-from euryale.errors import ServiceInvalid, TemporalRefused
+from euryale.errors import ReleaseSuperseded, ServiceInvalid, TemporalRefused
 from euryale.job_workflow import JobWorkflow
 from euryale.lateness import turn_activity
 from euryale.parts import workflows_by_name
+from euryale.release import Release
 from euryale.runner import JobWorkflowRunner
 from euryale.service_container import ServiceContainer
 
@@ -52,6 +54,7 @@ class EuryalePlugin(SimplePlugin):
         *,
         root: Path | None = None,
         apply_schedules: bool = True,
+        release: Release | None = None,
         on_applied: Callable[[Sequence[Applied]], Awaitable[None]] | None = None,
     ) -> None:
         """Load the application and discover its jobs.
@@ -59,7 +62,9 @@ class EuryalePlugin(SimplePlugin):
         Args:
             app: The application.
             root: The project's root; see `Euryale.load`.
-            apply_schedules: Whether a worker applies the schedules when it starts.
+            apply_schedules: Whether a worker applies the schedules when it starts, and removes
+                those whose job is gone.
+            release: The release that the code is; by default one named by the code's content.
             on_applied: Told what became of each schedule.
 
         Raises:
@@ -70,6 +75,7 @@ class EuryalePlugin(SimplePlugin):
         parts = self.registry.parts
         self.container = ServiceContainer(parts.services, parts.providers)
         self._apply_schedules = apply_schedules
+        self.release = release or Release(build_id(self.registry))
         self._on_applied = on_applied
         self._lock = asyncio.Lock()
         self._workers = 0
@@ -153,26 +159,45 @@ class EuryalePlugin(SimplePlugin):
                 "worker is taken",
             )
             return
-        applied = await apply(worker.client, self.app.schedules(self.registry, worker.task_queue))
+        wish = Wish(
+            app=self.app.name,
+            desired=self.app.schedules(self.registry, worker.task_queue),
+            release=self.release,
+            prune=True,
+            left_out=bool(self.registry.errors),
+        )
+        try:
+            applied = (await apply(worker.client, wish)).applied
+        except ReleaseSuperseded as error:
+            log.warning("schedules left alone", action="release_superseded", **error.as_dict())
+            applied = ()
         for one in applied:
-            if one.outcome == "failed":
-                log.error(
-                    "schedule not applied",
-                    action="schedule_failed",
-                    id=one.id,
-                    **self._not_applied(one).as_dict(),
-                )
-            else:
-                log.info(
-                    "schedule applied", action="schedule_applied", id=one.id, outcome=one.outcome
-                )
+            self._tell(one)
         if self._on_applied is not None:
             await self._on_applied(applied)
 
+    def _tell(self, one: Applied) -> None:
+        if one.outcome == "failed":
+            problem = self._not_applied(one).as_dict()
+            log.error("schedule not applied", action="schedule_failed", id=one.id, **problem)
+            return
+        reason = {"reason": one.reason} if one.reason else {}
+        tell = log.debug if one.outcome == "unchanged" else log.info
+        tell(
+            "schedule applied", action="schedule_applied", id=one.id, outcome=one.outcome, **reason
+        )
+
     def _not_applied(self, failed: Applied) -> TemporalRefused:
-        job = self.registry.job(failed.id.removeprefix(f"{self.app.name}/"))
+        name = failed.id.removeprefix(f"{self.app.name}/")
+        job = self.registry.jobs.get(name)
+        if job is None:
+            return TemporalRefused(
+                f"the schedule of '{name}' could not be removed: {failed.error}",
+                where=failed.id,
+                mend="start the worker again, or remove it by hand",
+            )
         return TemporalRefused(
-            f"the schedule of '{job.name}' could not be applied: {failed.error}",
+            f"the schedule of '{name}' could not be applied: {failed.error}",
             where=job.where,
             mend="change what its config says, and start the worker again; until then the job "
             "keeps the schedule that it had",

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +15,13 @@ from temporalio.client import (
 )
 
 from euryale.catch_up import catch_up_window
+from euryale.config import ScheduledJobConfig
 from euryale.job import Job
+from euryale.mark import Mark, spec_digest
 from euryale.memo import MEMO, scheduled_memo
 from euryale.regimes import regimes_in
 from euryale.spread import spread_of
+from euryale.timetable import firings
 from euryale.timetable_calendars import compile_timetable
 from euryale.utc_calendars import written_years
 from euryale.zones import time_zone
@@ -32,8 +35,12 @@ OVERLAP = {
     "allow_all": ScheduleOverlapPolicy.ALLOW_ALL,
 }
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the same config is compiled to another schedule, so that an apply updates it."""
+
+NOT_HELD = ("paused", "renamed_from")
+"""Fields of a config that change nothing once a schedule is made: whether it is paused belongs to
+whoever operates it from then on."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +62,62 @@ class DesiredSchedule:
     hash: str
     since: datetime
 
-    def schedule(self) -> Schedule:
-        """The schedule as Temporal's client takes it, as it is first made."""
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.job.name
+
+    @property
+    def limit(self) -> int | None:
+        """How many scheduled runs the job may have in all; None if there is no end."""
+        return self.job.config.number_of_executions
+
+    @property
+    def renamed_from(self) -> str | None:
+        """The name that the job had before, if its config tells."""
+        return self.job.config.renamed_from
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it never fires again."""
+        return next(firings(self.job.timetable, after=self.since), None) is None
+
+    def schedule(
+        self,
+        *,
+        release: str = "-",
+        sequence: int = 0,
+        used: int = 0,
+        state: ScheduleState | None = None,
+    ) -> Schedule:
+        """The schedule as Temporal's client takes it.
+
+        Args:
+            release: The release that applies it.
+            sequence: The release's place among those that were applied.
+            used: How many of its `number_of_executions` are used up.
+            state: Whether it is paused, and the note; by default as it is first made.
+        """
         config = self.job.config
         compiled = compile_timetable(self.job.timetable, since=self.since, where=self.job.where)
-        horizon = compiled.horizon and compiled.horizon.isoformat()
         catch_up = catch_up_window(config, self.job.timetable)
         spread = spread_of(self.id, config.window)
+        limit = config.number_of_executions
+        # More may have run than are granted by now: then that many were.
+        granted = None if limit is None else max(limit, used)
+        spec = compiled.spec(jitter=config.jitter or None, spread=spread)
+        mark = Mark(
+            hash=self.hash,
+            sequence=sequence,
+            release=release,
+            executions=granted,
+            horizon=compiled.horizon,
+            spec=spec_digest(spec._to_proto()),  # noqa: SLF001 -- no public word for it
+        )
+        state = state or ScheduleState(
+            paused=config.paused,
+            note="starts paused, as its job file says" if config.paused else None,
+        )
         return Schedule(
             action=ScheduleActionStartWorkflow(
                 config.name,
@@ -70,19 +126,25 @@ class DesiredSchedule:
                 task_queue=self.task_queue,
                 memo={
                     MEMO: scheduled_memo(config, spread=spread, since=self.since)
-                    | {"hash": self.hash, "horizon": horizon}
+                    | {"config": written_config(config)}
                 },
                 static_summary=config.description or None,
             ),
-            spec=compiled.spec(jitter=config.jitter or None, spread=spread),
+            spec=replace(spec, skip=[mark.calendar(), *spec.skip]),
             policy=SchedulePolicy(overlap=OVERLAP[config.overlap], catchup_window=catch_up),
-            state=ScheduleState(
-                paused=config.paused,
-                note="starts paused, as its job file says" if config.paused else None,
-                limited_actions=config.number_of_executions is not None,
-                remaining_actions=config.number_of_executions or 0,
+            state=replace(
+                state,
+                limited_actions=granted is not None,
+                remaining_actions=0 if granted is None else granted - used,
             ),
         )
+
+
+def written_config(config: ScheduledJobConfig) -> dict[str, Any]:
+    """What a job's config says beyond the defaults, for those who compare; its data apart."""
+    return config.model_dump(
+        mode="json", exclude_defaults=True, by_alias=True, exclude={"name", "data", *NOT_HELD}
+    )
 
 
 def desired_schedule(
@@ -111,8 +173,11 @@ def desired_schedule(
 
 
 def _hash(job: Job, task_queue: str, since: datetime) -> str:
-    # `paused` is how a schedule starts out; afterwards it belongs to whoever operates it.
-    wanted: dict[str, Any] = job.config.model_dump(mode="json", exclude={"paused"})
+    # Defaults are left out, so that a new field changes the schedules of those jobs only that
+    # give it.
+    wanted: dict[str, Any] = job.config.model_dump(
+        mode="json", exclude_defaults=True, exclude={*NOT_HELD}
+    )
     text = json.dumps([FORMAT, task_queue, wanted, _changes(job, since)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -156,6 +156,8 @@ class ApplyTurn:
         sequence: Its place among the releases.
         ledger: The ledger as it was when the turn began.
         quiet: How long nobody had changed the ledger before; None if nobody ever had.
+        applied: The digest of what was applied, once it was applied whole.
+        executions: What is known anew of the limited jobs' executions.
     """
 
     def __init__(
@@ -166,6 +168,8 @@ class ApplyTurn:
         self.ledger = claimed.ledger
         self.sequence = claimed.ledger.sequence
         self.quiet: timedelta | None = None
+        self.applied = ""
+        self.executions: dict[str, int] = {}
         self._client = client
         self._app = app
         self._holder = holder
@@ -239,7 +243,13 @@ async def apply_turn(client: Client, app: str, release: Release) -> AsyncIterato
         # Also when cancelled, so that nobody has to wait for the lease to run out; it does where
         # the server went away.
         with contextlib.suppress(RPCError):
-            await asyncio.shield(change_ledger(client, app, lambda ledger: ledger.finished(holder)))
+            await asyncio.shield(
+                change_ledger(
+                    client,
+                    app,
+                    lambda ledger: ledger.finished(holder, turn.applied, turn.executions),
+                )
+            )
 
 
 async def _take(client: Client, app: str, release: Release, holder: str) -> ApplyTurn:

@@ -11,9 +11,10 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from euryale.apply import held_memo
 from euryale.cli.times import distance, moment
+from euryale.held import HeldSchedule, held_schedules
 from euryale.job import Job
+from euryale.mark import mark_of
 from euryale.project import Project
 from euryale.timetable import firings
 from euryale.timetable_words import timetable_in_words, timetable_text
@@ -22,6 +23,9 @@ _SOON = timedelta(days=365)
 
 _AT_ONCE = 10
 """Schedules that are asked for at once; a server describes about 65 a second."""
+
+_DESCRIBED = 200
+"""Up to how many schedules each one is described."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,14 @@ class Held:
         paused: Whether an operator or the job file paused it.
         note: What the operator wrote about it.
         executions_left: How many scheduled runs are left; None without a limit.
+        executions: How many it was granted in all; None without a limit.
         horizon: When its calendars end, in a zone whose clocks are changed; None if they don't.
     """
 
     paused: bool
     note: str
     executions_left: int | None
+    executions: int | None = None
     horizon: datetime | None = None
 
     @property
@@ -92,7 +98,7 @@ class JobLine:
         if self.held.ends_soon and self.held.horizon is not None:
             return f"fires no more from {self.held.horizon:%Y-%m-%d} on: start a worker to renew it"
         if self.held.executions_left is not None:
-            return f"{self.held.executions_left} left"
+            return f"{self.held.executions_left} of {self.held.executions} left"
         return ""
 
     @property
@@ -116,15 +122,34 @@ def _line(job: Job, now: datetime) -> JobLine:
 async def with_held(
     lines: Sequence[JobLine], client: Client, project: Project
 ) -> tuple[JobLine, ...]:
-    """The same lines with what Temporal holds of each schedule."""
-    ids = {one.job.name: one.id for one in project.app.schedules(project.registry)}
+    """The same lines with what Temporal holds of each schedule.
+
+    One list tells what is held. It lags behind by up to half a minute, so as long as that takes a
+    moment only, each schedule is described too.
+    """
+    app = project.app.name
+    listed = await held_schedules(client, app)
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def one(line: JobLine) -> JobLine:
+        entry = listed.get(line.job.name)
+        limited = line.job.config.number_of_executions is not None
+        if entry is not None and not limited and len(lines) > _DESCRIBED:
+            return replace(line, asked=True, held=_listed(entry))
         async with places:
-            return replace(line, asked=True, held=await _held(client, ids[line.job.name]))
+            return replace(line, asked=True, held=await _held(client, f"{app}/{line.job.name}"))
 
     return tuple(await asyncio.gather(*(one(line) for line in lines)))
+
+
+def _listed(entry: HeldSchedule) -> Held:
+    return Held(
+        paused=entry.paused,
+        note=entry.note,
+        executions_left=None,
+        executions=None,
+        horizon=entry.mark.horizon if entry.mark else None,
+    )
 
 
 async def _held(client: Client, schedule_id: str) -> Held | None:
@@ -135,12 +160,13 @@ async def _held(client: Client, schedule_id: str) -> Held | None:
             return None
         raise
     state = description.schedule.state
-    horizon = (await held_memo(description)).get("horizon")
+    mark = mark_of(description.raw_description.schedule.spec)
     return Held(
         paused=state.paused,
         note=state.note or "",
         executions_left=state.remaining_actions if state.limited_actions else None,
-        horizon=datetime.fromisoformat(horizon) if horizon else None,
+        executions=mark.executions if mark else None,
+        horizon=mark.horizon if mark else None,
     )
 
 

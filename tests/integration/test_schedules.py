@@ -26,9 +26,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from euryale import Euryale, EuryalePlugin
-from euryale.apply import Applied, apply
+from euryale.apply import Applied, Wish, apply
 from euryale.cli.job_table import _held
 from euryale.errors import ConfigInvalid
+from euryale.release import Release
 from euryale.schedule import DesiredSchedule, desired_schedule
 from euryale.worker import make_worker, serve
 
@@ -67,13 +68,20 @@ def application(name: str) -> Euryale:
     return Euryale(name=name, services={"lamp": Lamp}, jobs=[name])
 
 
+async def applied_now(client: Client, wanted: Sequence[DesiredSchedule]) -> tuple[Applied, ...]:
+    """Apply some schedules, as a release of their own content."""
+    (app, *_) = wanted[0].id.split("/")
+    release = Release("-".join(each.hash for each in wanted), rollback=True)
+    return (await apply(client, Wish(app, wanted, release))).applied
+
+
 async def described(client: Client, name: str) -> ScheduleDescription:
     return await client.get_schedule_handle(f"{name}/nightly").describe()
 
 
 async def test_a_job_becomes_a_schedule(client: Client, tmp_path: Path, app_name: str) -> None:
     more = "data={'a': 1}, time_zone='Asia/Kolkata', jitter=60, overlap='buffer_one', catch_up=300"
-    assert await apply(client, desired(tmp_path, app_name, more)) == (
+    assert await applied_now(client, desired(tmp_path, app_name, more)) == (
         Applied(f"{app_name}/nightly", "created"),
     )
     schedule = (await described(client, app_name)).schedule
@@ -98,7 +106,7 @@ async def test_a_schedule_that_nobody_renewed_for_ten_years_says_when_it_ends(
     long_ago = datetime.now(UTC) - timedelta(days=3_700)
     forgotten = desired_schedule(app_name, now.job, app_name, since=long_ago)
     for wanted, soon in ((forgotten, True), (now, False)):
-        await apply(client, [wanted])
+        await applied_now(client, [wanted])
         held = await _held(client, wanted.id)
         assert held is not None
         assert held.horizon is not None
@@ -109,18 +117,18 @@ async def test_applying_again_changes_nothing(
     client: Client, tmp_path: Path, app_name: str
 ) -> None:
     wanted = desired(tmp_path, app_name)
-    await apply(client, wanted)
+    await applied_now(client, wanted)
     before = await described(client, app_name)
-    assert [one.outcome for one in await apply(client, wanted)] == ["unchanged"]
+    assert [one.outcome for one in await applied_now(client, wanted)] == ["unchanged"]
     assert (await described(client, app_name)).info.last_updated_at == before.info.last_updated_at
 
 
 async def test_an_update_keeps_what_operators_own(
     client: Client, tmp_path: Path, app_name: str
 ) -> None:
-    await apply(client, desired(tmp_path, app_name))
+    await applied_now(client, desired(tmp_path, app_name))
     await client.get_schedule_handle(f"{app_name}/nightly").pause(note="inventory")
-    (applied,) = await apply(client, desired(tmp_path, app_name, "jitter=5"))
+    (applied,) = await applied_now(client, desired(tmp_path, app_name, "jitter=5"))
     assert applied.outcome == "updated"
     schedule = (await described(client, app_name)).schedule
     assert schedule.spec.jitter == timedelta(seconds=5)
@@ -130,11 +138,11 @@ async def test_an_update_keeps_what_operators_own(
 async def test_raising_the_number_of_executions_grants_the_difference(
     client: Client, tmp_path: Path, app_name: str
 ) -> None:
-    await apply(client, desired(tmp_path, app_name, "number_of_executions=3"))
+    await applied_now(client, desired(tmp_path, app_name, "number_of_executions=3"))
     assert (await described(client, app_name)).schedule.state.remaining_actions == 3
-    await apply(client, desired(tmp_path, app_name, "number_of_executions=3, jitter=5"))
+    await applied_now(client, desired(tmp_path, app_name, "number_of_executions=3, jitter=5"))
     assert (await described(client, app_name)).schedule.state.remaining_actions == 3
-    await apply(client, desired(tmp_path, app_name, "number_of_executions=5"))
+    await applied_now(client, desired(tmp_path, app_name, "number_of_executions=5"))
     state = (await described(client, app_name)).schedule.state
     assert (state.limited_actions, state.remaining_actions) == (True, 5)
 
@@ -142,10 +150,10 @@ async def test_raising_the_number_of_executions_grants_the_difference(
 async def test_a_job_may_start_paused_and_is_not_paused_again(
     client: Client, tmp_path: Path, app_name: str
 ) -> None:
-    await apply(client, desired(tmp_path, app_name, "paused=True"))
+    await applied_now(client, desired(tmp_path, app_name, "paused=True"))
     assert (await described(client, app_name)).schedule.state.paused
     await client.get_schedule_handle(f"{app_name}/nightly").unpause()
-    await apply(client, desired(tmp_path, app_name, "paused=True, jitter=5"))
+    await applied_now(client, desired(tmp_path, app_name, "paused=True, jitter=5"))
     assert not (await described(client, app_name)).schedule.state.paused
 
 
@@ -239,7 +247,7 @@ async def test_applying_to_a_server_that_has_gone_raises(tmp_path: Path, app_nam
     await environment.shutdown()
     (wanted,) = desired(tmp_path, app_name)
     with pytest.raises(RPCError) as caught:
-        await apply(environment.client, [wanted])
+        await applied_now(environment.client, [wanted])
     assert caught.value.status == RPCStatusCode.UNAVAILABLE
 
 
@@ -285,9 +293,9 @@ class PausesOnce(OutboundInterceptor):
 async def test_a_pause_in_the_middle_of_an_update_is_kept(
     client: Client, tmp_path: Path, app_name: str
 ) -> None:
-    await apply(client, desired(tmp_path, app_name))
+    await applied_now(client, desired(tmp_path, app_name))
     config = client.config() | {"interceptors": [Operator(client)]}
-    (applied,) = await apply(Client(**config), desired(tmp_path, app_name, "jitter=5"))
+    (applied,) = await applied_now(Client(**config), desired(tmp_path, app_name, "jitter=5"))
     assert applied.outcome == "updated"
     schedule = (await described(client, app_name)).schedule
     assert schedule.spec.jitter == timedelta(seconds=5)

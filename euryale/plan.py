@@ -1,0 +1,147 @@
+"""A plan: what has to be done for Temporal to hold what the jobs ask for.
+
+A pure comparison of what is desired with what one list of schedules shows.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from euryale.held import HeldSchedule
+from euryale.ledger import Ledger
+from euryale.schedule import DesiredSchedule
+
+Kind = Literal["new", "changed", "renamed", "removed", "kept", "finished", "unchanged"]
+"""What becomes of a schedule.
+
+`kept` is one without a job that is left alone, and `finished` a job whose schedule is gone because
+it has nothing left to do.
+"""
+
+WORK: frozenset[Kind] = frozenset({"new", "changed", "renamed", "removed"})
+"""What an apply has to do something about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of one schedule.
+
+    Attributes:
+        kind: What.
+        name: The job's name.
+        desired: What its job asks for; None where there is no job.
+        held: What Temporal holds, of a renamed job that under its former name; None if nothing.
+        by_hand: Whether somebody changed the schedule since the last apply, beside its pause.
+        reason: Why, where the kind doesn't tell.
+    """
+
+    kind: Kind
+    name: str
+    desired: DesiredSchedule | None = None
+    held: HeldSchedule | None = None
+    by_hand: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done, schedule by schedule.
+
+    Attributes:
+        changes: The jobs' schedules in the order of the jobs, then those without a job by name.
+    """
+
+    changes: tuple[Change, ...]
+
+    def of(self, *kinds: Kind) -> tuple[Change, ...]:
+        """The changes of some kinds."""
+        return tuple(change for change in self.changes if change.kind in kinds)
+
+    @property
+    def work(self) -> tuple[Change, ...]:
+        """What an apply has to do something about; empty if Temporal holds what is desired."""
+        return self.of(*WORK)
+
+
+def make_plan(
+    desired: Iterable[DesiredSchedule],
+    held: Mapping[str, HeldSchedule],
+    ledger: Ledger,
+    *,
+    prune: bool,
+    left_out: bool = False,
+) -> Plan:
+    """Compare what is desired with what is held.
+
+    Args:
+        desired: What the jobs ask for.
+        held: What Temporal holds of the application, by job name.
+        ledger: What is known beyond the schedules.
+        prune: Whether schedules without a job are removed.
+        left_out: Whether job files were left out as they are broken: a schedule whose job is
+            missing may be one of theirs, and is kept.
+    """
+    wanted = {each.name: each for each in desired}
+    renamed = {
+        before: each.name
+        for each in wanted.values()
+        if (before := each.renamed_from) is not None and before not in wanted and before in held
+    }
+    changes = [
+        _wanted(each, held, ledger, renamed.get(each.renamed_from or "") == each.name)
+        for each in wanted.values()
+    ]
+    others = (each for each in held.values() if each.name not in wanted | renamed)
+    return Plan((*changes, *_unwanted(others, prune=prune, left_out=left_out)))
+
+
+def _wanted(
+    desired: DesiredSchedule,
+    schedules: Mapping[str, HeldSchedule],
+    ledger: Ledger,
+    is_renamed: bool,
+) -> Change:
+    name, held = desired.name, schedules.get(desired.name)
+    if is_renamed and desired.renamed_from is not None:
+        return Change("renamed", name, desired, schedules[desired.renamed_from])
+    if held is None:
+        return _missing(desired, ledger)
+    edited = held.mark is not None and held.mark.hash != desired.hash
+    if edited or held.changed_by_hand:
+        return Change("changed", name, desired, held, by_hand=held.changed_by_hand)
+    return Change("unchanged", name, desired, held)
+
+
+def _missing(desired: DesiredSchedule, ledger: Ledger) -> Change:
+    """What becomes of a job without a schedule: Temporal deletes those that have nothing to do."""
+    used = ledger.executions.get(desired.name, 0)
+    if desired.limit is not None and used >= desired.limit:
+        return Change(
+            "finished", desired.name, desired, reason=f"{used} of {desired.limit} executions ran"
+        )
+    if desired.is_over:
+        return Change("finished", desired.name, desired, reason="it has no firing left")
+    return Change("new", desired.name, desired)
+
+
+def _unwanted(
+    schedules: Iterable[HeldSchedule], *, prune: bool, left_out: bool
+) -> Iterator[Change]:
+    for held in sorted(schedules, key=lambda each: each.name):
+        if held.name.startswith("."):
+            continue
+        if held.mark is None:
+            yield Change(
+                "kept", held.name, held=held, reason="no apply made it, or it was made over by hand"
+            )
+        elif left_out:
+            yield Change(
+                "kept",
+                held.name,
+                held=held,
+                reason="its job may be in one of the job files that were left out",
+            )
+        elif not prune:
+            yield Change("kept", held.name, held=held, reason="nobody asked to prune")
+        else:
+            yield Change("removed", held.name, held=held)
