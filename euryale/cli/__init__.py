@@ -16,8 +16,10 @@ import typer
 from euryale.cli.calendar import calendar
 from euryale.cli.dev import dev
 from euryale.cli.dst import dst
+from euryale.cli.freeze import freeze, thaw
 from euryale.cli.jobs import check, list_jobs
 from euryale.cli.next import next_firings
+from euryale.cli.pause import pause, resume
 from euryale.cli.run import run
 from euryale.cli.simulate import simulate
 from euryale.cli.worker import worker
@@ -35,6 +37,10 @@ cli.command("dev")(dev)
 cli.command("worker")(worker)
 cli.command("list")(list_jobs)
 cli.command("run")(run)
+cli.command("pause")(pause)
+cli.command("resume")(resume)
+cli.command("freeze")(freeze)
+cli.command("thaw")(thaw)
 cli.command("next")(next_firings)
 cli.command("calendar")(calendar)
 cli.command("dst")(dst)

@@ -43,6 +43,16 @@ NamespaceOption = Annotated[
     ),
 ]
 
+OperatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--operator",
+        envvar="EURYALE_OPERATOR",
+        metavar="NAME",
+        help="Who does it, for the record; by default the user and the machine.",
+    ),
+]
+
 LogLevelOption = Annotated[
     Literal["debug", "info", "warning", "error"],
     typer.Option(
