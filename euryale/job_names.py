@@ -14,7 +14,7 @@ class ReplacedJob:
 
     Attributes:
         plugin: The plugin's name.
-        where: The plugin's file and line.
+        where: The plugin's file and line, as its job would bear them.
 
     Example:
         >>> str(ReplacedJob("reviews", "reviews/jobs/digest.py:3"))
@@ -101,7 +101,9 @@ def settle(judged: Sequence[tuple[str, JudgedFile]]) -> Discovery:
         errors=(*errors, *refused.values()),
         replaced={
             name: tuple(
-                ReplacedJob(each.plugin, each.where) for each in claims[name] if each.plugin
+                ReplacedJob(each.plugin, each.file.job.where if each.file.job else each.where)
+                for each in claims[name]
+                if each.plugin
             )
             for name in claims
             if name in own and any(each.plugin for each in claims[name])

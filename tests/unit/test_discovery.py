@@ -343,7 +343,7 @@ def test_the_applications_job_takes_the_place_of_a_plugins_and_it_is_told(
     discovery = discover(sources, root=root)
     assert discovery.errors == ()
     assert {job.module for job in discovery.jobs} == {"jobs.z", "reviews.jobs.b"}
-    assert discovery.replaced == {"same": (ReplacedJob("reviews", "reviews/jobs/a.py:2"),)}
+    assert discovery.replaced == {"same": (ReplacedJob("reviews", "reviews/jobs/a.py:4"),)}
 
 
 def test_a_broken_job_of_the_application_is_not_replaced_by_a_plugins(
@@ -402,8 +402,8 @@ def test_two_plugins_with_a_job_of_one_name_are_both_refused_unless_the_applicat
     assert discovery.errors == ()
     assert [job.module for job in discovery.jobs] == ["jobs.z"]
     assert [str(each) for each in discovery.replaced["same"]] == [
-        "replaces reviews' job (reviews/jobs/a.py:2)",
-        "replaces backups' job (backups/jobs/b.py:2)",
+        "replaces reviews' job (reviews/jobs/a.py:4)",
+        "replaces backups' job (backups/jobs/b.py:4)",
     ]
 
 
