@@ -122,7 +122,9 @@ async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -
     given: Mapping[str, Any] = {
         "container": Container(registry.services, DurableCalls(job.config.retry)),
         "data": validate_data(declared, data, job=job.name),
-        "plugin_options": give_options(signature.options_type, job.source.plugin_options),
+        "plugin_options": give_options(signature.options_type, job.source.plugin_options)
+        if "plugin_options" in signature.parameters
+        else None,
         "scheduled_for": nominal(job.timetable, turn.fired_at)
         if turn
         else workflow.info().workflow_start_time,

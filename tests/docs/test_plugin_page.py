@@ -1,12 +1,22 @@
 """The guide to plugins shows what `euryale check` prints."""
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 
+from euryale import JobPlugin
 from tests.docs.pages import ROOT, blocks_of, write_project
 from tests.docs.test_pages import run_script
 
 PAGE = ROOT / "docs" / "how-to" / "write-a-plugin.md"
+
+
+def test_the_fields_of_a_plugin_are_all_described() -> None:
+    page = (ROOT / "docs" / "reference" / "services.md").read_text(encoding="utf-8")
+    table = page.partition("| argument of `JobPlugin` |")[2].partition("\n\n")[0]
+    described = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+    assert described == [field.name for field in fields(JobPlugin)]
 
 
 def test_check_says_what_the_application_replaces(tmp_path: Path) -> None:
