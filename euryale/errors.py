@@ -314,6 +314,12 @@ class PruneRefused(EuryaleError):
 # --- 5xx: what is imported from other schedulers ------------------------------------------------
 
 
+class BackfillUnderWay(EuryaleError):
+    """Runs of the job wait already, which may be of the firings that were to be backfilled."""
+
+    code = "EUR410"
+
+
 class ImportUnreadable(EuryaleError):
     """A file can't be read as what another scheduler's jobs are said to be in."""
 
