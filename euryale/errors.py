@@ -311,13 +311,13 @@ class PruneRefused(EuryaleError):
     code = "EUR409"
 
 
-# --- 5xx: what is imported from other schedulers ------------------------------------------------
-
-
 class BackfillUnderWay(EuryaleError):
     """Runs of the job wait already, which may be of the firings that were to be backfilled."""
 
     code = "EUR410"
+
+
+# --- 5xx: what is imported from other schedulers ------------------------------------------------
 
 
 class ImportUnreadable(EuryaleError):
