@@ -22,6 +22,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from euryale.app import Euryale
 from euryale.differences import HeldDetail, differences, held_detail
 from euryale.errors import ReleaseSuperseded, TemporalRefused
 from euryale.held import held_schedules
@@ -29,6 +30,7 @@ from euryale.ledger import Ledger
 from euryale.mark import mark_of
 from euryale.pauses import PauseNote
 from euryale.plan import Change, Plan, make_plan
+from euryale.registry import Registry
 from euryale.release import Release
 from euryale.rename import begin_rename, end_rename
 from euryale.schedule import DesiredSchedule
@@ -46,6 +48,9 @@ LAG = timedelta(minutes=1)
 Outcome = Literal[
     "created", "updated", "renamed", "removed", "unchanged", "finished", "kept", "failed"
 ]
+
+CHANGED: frozenset[Outcome] = frozenset({"created", "updated", "renamed", "removed"})
+"""What an apply wrote."""
 
 UNREACHABLE = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED)
 """What says nothing of one schedule, but that no server answers."""
@@ -107,6 +112,26 @@ class Wish:
     prune: bool = False
     left_out: bool = False
     deep: bool = False
+
+
+def wish_of(
+    app: Euryale,
+    registry: Registry,
+    release: Release,
+    *,
+    task_queue: str | None = None,
+    prune: bool = True,
+    deep: bool = False,
+) -> Wish:
+    """What an application's apply is to bring about, as its jobs are now."""
+    return Wish(
+        app=app.name,
+        desired=app.schedules(registry, task_queue),
+        release=release,
+        prune=prune,
+        left_out=bool(registry.errors),
+        deep=deep,
+    )
 
 
 Told = Callable[[int, int, Applied], None]

@@ -17,7 +17,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from euryale.activities import class_activities, service_activities
 from euryale.app import Euryale, job_name_taken
-from euryale.apply import Applied, Wish, apply
+from euryale.apply import Applied, apply, wish_of
 from euryale.build import build_id
 from euryale.durability import check_durability
 from euryale.errors import ReleaseSuperseded, ServiceInvalid, TemporalRefused
@@ -159,13 +159,7 @@ class EuryalePlugin(SimplePlugin):
                 "worker is taken",
             )
             return
-        wish = Wish(
-            app=self.app.name,
-            desired=self.app.schedules(self.registry, worker.task_queue),
-            release=self.release,
-            prune=True,
-            left_out=bool(self.registry.errors),
-        )
+        wish = wish_of(self.app, self.registry, self.release, task_queue=worker.task_queue)
         try:
             applied = (await apply(worker.client, wish)).applied
         except ReleaseSuperseded as error:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from euryale.app import Euryale, project_root
+from euryale.build import build_id
 from euryale.errors import AppNotFound, EuryaleError, JobUnknown
 from euryale.job import Job
 from euryale.registry import Registry
+from euryale.release import Release
 
 _NAME_IT = (
     'write `[tool.euryale]` and `app = "worker.app:app"` into pyproject.toml, or give --app or '
@@ -68,6 +70,17 @@ def load_project(reference: str | None = None, *, start: Path | None = None) -> 
     named = reference or _named_by(root / "pyproject.toml")
     app = _import_app(named, root, where=root / "pyproject.toml" if reference is None else None)
     return Project(root=root, reference=named, app=app, registry=app.load(root))
+
+
+def given_release(
+    project: Project, name: str | None, sequence: int | None, *, rollback: bool = False
+) -> Release:
+    """The release that somebody names, or else the one that the code's content does.
+
+    Raises:
+        ReleaseInvalid: The name or the sequence can't be one.
+    """
+    return Release(name or build_id(project.registry), sequence, rollback)
 
 
 def _named_by(file: Path) -> str:

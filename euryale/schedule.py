@@ -38,7 +38,7 @@ OVERLAP = {
 FORMAT = 3
 """Raised when the same config is compiled to another schedule, so that an apply updates it."""
 
-NOT_HELD = ("paused", "renamed_from")
+NOT_HELD = ("paused", "renamed_from", "expect")
 """Fields of a config that change nothing once a schedule is made: whether it is paused belongs to
 whoever operates it from then on."""
 

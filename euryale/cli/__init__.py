@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from euryale.cli.apply import apply
 from euryale.cli.calendar import calendar
 from euryale.cli.dev import dev
 from euryale.cli.dst import dst
@@ -20,6 +21,7 @@ from euryale.cli.freeze import freeze, thaw
 from euryale.cli.jobs import check, list_jobs
 from euryale.cli.next import next_firings
 from euryale.cli.pause import pause, resume
+from euryale.cli.plan import plan
 from euryale.cli.run import run
 from euryale.cli.simulate import simulate
 from euryale.cli.worker import worker
@@ -36,6 +38,8 @@ cli = typer.Typer(
 cli.command("dev")(dev)
 cli.command("worker")(worker)
 cli.command("list")(list_jobs)
+cli.command("plan")(plan)
+cli.command("apply")(apply)
 cli.command("run")(run)
 cli.command("pause")(pause)
 cli.command("resume")(resume)

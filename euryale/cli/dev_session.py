@@ -69,6 +69,8 @@ class DevSession:
         """What keeps the worker of this session."""
         arguments = ["--app", self.project.reference, "--address", address]
         arguments += ["--namespace", namespace, "--log-level", self._log_level, "-o", "json"]
+        # What lies on this machine is right, also when it is what it was before.
+        arguments += ["--rollback"]
         keeper = WorkerKeeper(
             arguments,
             on_line=lambda line: self._show_line(line, keeper),

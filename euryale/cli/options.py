@@ -59,3 +59,33 @@ LogLevelOption = Annotated[
         "--log-level", envvar="EURYALE_LOG_LEVEL", help="The lowest level of the lines logged."
     ),
 ]
+
+ReleaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--release",
+        envvar="EURYALE_RELEASE",
+        metavar="NAME",
+        help="The release that the code is; by default one named by the code's content.",
+    ),
+]
+
+SequenceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sequence",
+        envvar="EURYALE_SEQUENCE",
+        metavar="NUMBER",
+        help="The release's place among the releases; by default they are ordered by when each "
+        "was first applied.",
+    ),
+]
+
+RollbackOption = Annotated[
+    bool,
+    typer.Option(
+        "--rollback",
+        envvar="EURYALE_ROLLBACK",
+        help="Make this release the newest one although a newer one was applied.",
+    ),
+]

@@ -15,6 +15,9 @@ from euryale.cli.options import (
     LogLevelOption,
     NamespaceOption,
     Output,
+    ReleaseOption,
+    RollbackOption,
+    SequenceOption,
 )
 from euryale.cli.screen import reporting
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from euryale.apply import Applied
     from euryale.project import Project
+    from euryale.release import Release
 
 _FOREVER = timedelta(days=3650)
 """A worker that starts before its server waits for it: whoever runs it decides when to give up."""
@@ -42,9 +46,12 @@ def worker(
         typer.Option(
             "--apply/--no-apply",
             envvar="EURYALE_APPLY",
-            help="Whether the schedules are created and updated at the start.",
+            help="Whether the schedules are created, updated and removed at the start.",
         ),
     ] = True,
+    release: ReleaseOption = None,
+    sequence: SequenceOption = None,
+    rollback: RollbackOption = False,
     log_level: LogLevelOption = "info",
     output: Annotated[
         Output | None,
@@ -65,7 +72,7 @@ def worker(
     chosen: Output = output or ("text" if sys.stdout.isatty() else "json")
     with reporting(chosen):
         from euryale.logs import configure_logs, write_to  # noqa: PLC0415 -- slow to import
-        from euryale.project import load_project  # noqa: PLC0415
+        from euryale.project import given_release, load_project  # noqa: PLC0415
 
         configure_logs(
             level=log_level,
@@ -74,9 +81,11 @@ def worker(
             write=write_to(sys.stdout),
         )
         project = load_project(app)
+        release_given = given_release(project, release, sequence, rollback=rollback)
         asyncio.run(
             _work(
                 project,
+                release=release_given,
                 address=address,
                 namespace=namespace,
                 apply_schedules=apply,
@@ -88,6 +97,7 @@ def worker(
 async def _work(
     project: "Project",
     *,
+    release: "Release",
     address: str | None,
     namespace: str | None,
     apply_schedules: bool,
@@ -109,13 +119,20 @@ async def _work(
             connecting.cancel()
             return
         client = await connecting
-        while not await _serve(project, client, stop, apply_schedules=apply_schedules):
+        while not await _serve(
+            project, client, stop, release=release, apply_schedules=apply_schedules
+        ):
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _RETRY.total_seconds())
 
 
 async def _serve(
-    project: "Project", client: "Client", stop: asyncio.Event, *, apply_schedules: bool
+    project: "Project",
+    client: "Client",
+    stop: asyncio.Event,
+    *,
+    release: "Release",
+    apply_schedules: bool,
 ) -> bool:
     """Serve until told to stop.
 
@@ -125,6 +142,7 @@ async def _serve(
     import structlog  # noqa: PLC0415 -- slow to import
     from temporalio.service import RPCError  # noqa: PLC0415
 
+    from euryale.apply import CHANGED  # noqa: PLC0415
     from euryale.connection import translate  # noqa: PLC0415
     from euryale.errors import TemporalUnreachable  # noqa: PLC0415
     from euryale.plugin import EuryalePlugin  # noqa: PLC0415
@@ -143,12 +161,17 @@ async def _serve(
             namespace=client.namespace,
             jobs=sorted(plugin.registry.jobs),
             left_out=[error.where for error in plugin.registry.errors],
-            schedules_changed=[one.id for one in applied if one.outcome in ("created", "updated")],
+            release=release.name,
+            schedules_changed=[one.id for one in applied if one.outcome in CHANGED],
             schedules_failed=[one.id for one in applied if one.outcome == "failed"],
         )
 
     plugin = EuryalePlugin(
-        project.app, root=project.root, apply_schedules=apply_schedules, on_applied=ready
+        project.app,
+        root=project.root,
+        apply_schedules=apply_schedules,
+        release=release,
+        on_applied=ready,
     )
     if not apply_schedules:
         await ready()
