@@ -4,14 +4,18 @@ Visibility is a copy that follows what happens by a moment, up to a second or so
 just started may not be in it yet, and one that has just ended may still run there.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError, RPCStatusCode
 
+from euryale.errors import RunUnknown
 from euryale.job import Job
 from euryale.memo import MEMO
 from euryale.timetable import nominal
@@ -42,6 +46,14 @@ _QUERIED: dict[Status, str] = {
     "continued": "ContinuedAsNew",
 }
 
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_RECENT = 500
+"""Runs among which the one that was meant is looked for."""
+
+_SHORTEST_PART = 3
+"""Characters of an id that tell something by themselves."""
+
 _SCHEDULED_START = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 
@@ -56,7 +68,8 @@ class Run:
         status: Whether it goes on, or how it ended.
         started: When it started, in UTC.
         ended: When it ended; None while it runs.
-        fire_time: The firing that it was started for, in UTC; None for a run by hand.
+        fire_time: What its schedule fired for, in UTC; None for a run by hand.
+        spread: How much later than its nominal times the schedule fired.
         events: How long its history was when it ended; 0 while that isn't known.
         operator: Who started it by hand, as `user@host`; empty where nobody said.
         note: Why, in the operator's words; empty where nobody said.
@@ -69,6 +82,7 @@ class Run:
     started: datetime
     ended: datetime | None = None
     fire_time: datetime | None = None
+    spread: timedelta = timedelta(0)
     events: int = 0
     operator: str = ""
     note: str = ""
@@ -84,7 +98,9 @@ class Run:
 
     def nominal_time(self, job: Job) -> datetime | None:
         """The wall-clock time that it was meant for, in the job's zone; None for one by hand."""
-        return None if self.fire_time is None else nominal(job.timetable, self.fire_time)
+        if self.fire_time is None:
+            return None
+        return nominal(job.timetable, self.fire_time - self.spread)
 
 
 def belongs(app: str, workflow_type: str, workflow_id: str) -> bool:
@@ -209,6 +225,7 @@ async def run_of(execution: WorkflowExecution) -> Run:
         started=execution.start_time,
         ended=execution.close_time,
         fire_time=execution.typed_search_attributes.get(_SCHEDULED_START),
+        spread=timedelta(seconds=float(said.get("spread") or 0)),
         events=execution.history_length,
         operator=str(said.get("operator") or ""),
         note=str(said.get("note") or ""),
@@ -219,3 +236,46 @@ async def said_of(execution: WorkflowExecution) -> dict[str, Any]:
     """What the engine wrote into the memo of a run when it was started; empty if nothing."""
     said: Any = await execution.memo_value(MEMO, default=None)
     return said if isinstance(said, dict) else {}
+
+
+async def find_run(client: Client, app: str, text: str) -> Run:
+    """The run that somebody names.
+
+    Args:
+        client: A connected client.
+        app: The application's name.
+        text: A workflow id, what of it comes after `<app>/`, or a run id. Of several runs of one
+            workflow id the last is meant.
+
+    Raises:
+        RunUnknown: No run of the application is named so; the nearest of the last ones is
+            suggested.
+        RPCError: The server can't be reached or refuses.
+    """
+    execution: WorkflowExecution | None = None
+    if _RUN_ID.fullmatch(text):
+        listed = [each async for each in client.list_workflows(f"RunId = {_quoted(text)}")]
+        execution = listed[0] if listed else None
+    else:
+        workflow_id = text if text.startswith(f"{app}/") else f"{app}/{text}"
+        try:
+            execution = await client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            # An id that is too long or empty is none either.
+            if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                raise
+    if execution is not None and belongs(app, execution.workflow_type, execution.id):
+        return await run_of(execution)
+    recent = await runs_of(client, app, limit=_RECENT)
+    raise RunUnknown(
+        f"no run of '{app}' is named '{text}'",
+        mend=_nearest(text, [run.workflow_id.removeprefix(f"{app}/") for run in recent])
+        or "`euryale runs` lists them",
+    )
+
+
+def _nearest(text: str, ids: Sequence[str]) -> str:
+    """The suggestion of an id, the latest of those that come into question; may be empty."""
+    holding = [each for each in ids if len(text) >= _SHORTEST_PART and text in each]
+    near = holding or get_close_matches(text, ids, n=1)
+    return f"did you mean '{near[0]}'?" if near else ""

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -46,7 +48,11 @@ class EndedRun:
 
     def as_dict(self) -> dict[str, Any]:
         """How it ended, for programs."""
-        failure = {"type": self.outcome.failure_type, "message": self.outcome.failure_message}
+        failure = {
+            "type": self.outcome.failure_type,
+            "message": self.outcome.failure_message,
+            "where": place(self.outcome.failure_where),
+        }
         return {
             "name": self.run.name,
             "workflow_id": self.run.handle.id,
@@ -62,8 +68,10 @@ class EndedRun:
     def report(self) -> Text:
         """How it ended, for people."""
         text = self._headline()
-        if counts := _counts(self.progress):
-            text.append("\n    calls     ", style="dim").append(counts)
+        if calls := counts(self.progress):
+            text.append("\n    calls     ", style="dim").append(calls)
+        if self.outcome.failure_where:
+            text.append("\n    at        ", style="dim").append(place(self.outcome.failure_where))
         if self.outcome.result is not None:
             shown = json.dumps(self.outcome.result, ensure_ascii=False, default=str)
             if len(shown) > _LONGEST_RESULT:
@@ -164,7 +172,7 @@ class _LiveView:
 
 def _doing(progress: Progress) -> Text:
     """What a run has done, and what holds it up."""
-    text = Text(_counts(progress))
+    text = Text(counts(progress))
     held_up = [
         f"{one.call} is tried again (attempt {one.attempt}): {_first_line(one.reason)}"
         for one in progress.retrying
@@ -176,7 +184,17 @@ def _doing(progress: Progress) -> Text:
     return text
 
 
-def _counts(progress: Progress) -> str:
+def place(where: str) -> str:
+    """A line of a file as seen from the working directory, if it lies below that.
+
+    Example:
+        >>> place(f"{Path.cwd()}/jobs/publish.py:17"), place("/elsewhere/publish.py:17")
+        ('jobs/publish.py:17', '/elsewhere/publish.py:17')
+    """
+    return where.removeprefix(f"{Path.cwd()}{os.sep}")
+
+
+def counts(progress: Progress) -> str:
     """The calls that ended, by name, with how often each did."""
     ended = [f"{name} {_TIMES}{count}" for name, count in progress.finished.items()]
     ended += [f"{name} {_TIMES}{count} failed" for name, count in progress.failed.items()]

@@ -1,7 +1,10 @@
 """`euryale run`: starts a run of a job now, and follows it if asked to."""
 
 import asyncio
+import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -9,32 +12,55 @@ from urllib.parse import quote
 import typer
 from rich.text import Text
 
-from euryale.cli.options import AddressOption, AppOption, NamespaceOption, OutputOption
+from euryale.cli.options import (
+    AddressOption,
+    AppOption,
+    NamespaceOption,
+    OperatorOption,
+    OutputOption,
+)
 from euryale.cli.screen import FAILED, Screen, reporting
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
     from euryale.job import Job
+    from euryale.overlap import Way
     from euryale.project import Project
+    from euryale.runs import Run
+
+_VARIABLE = "EURYALE_DATA"
 
 _POLLED = timedelta(seconds=75)
 """A worker asks for work at least once a minute, the length of its long poll."""
 
 
 def run(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The job's name.")],
     *,
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--data",
-            envvar="EURYALE_DATA",
-            metavar="JSON",
-            help="What the handler gets as `data`, instead of what the config says; `-` reads it "
-            "from the standard input.",
+            envvar=_VARIABLE,
+            metavar="JSON|FIELD=VALUE",
+            help="What the handler gets as `data`: a JSON object instead of what the config says "
+            "(`-` reads it from the standard input), or single fields over it; repeatable.",
         ),
     ] = None,
+    note: Annotated[
+        str, typer.Option("--note", envvar="EURYALE_NOTE", help="Why, for the record.")
+    ] = "",
+    operator: OperatorOption = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            envvar="EURYALE_FORCE",
+            help="Start it beside the runs under way, whatever the overlap policy says.",
+        ),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", envvar="EURYALE_WAIT", help="Follow the run to its end.")
     ] = False,
@@ -45,73 +71,105 @@ def run(
 ) -> None:
     """Start a run of a job now, beside its schedule."""
     with reporting(output) as screen:
-        from euryale.given_data import parse_data  # noqa: PLC0415 -- slow to import
+        from euryale.given_data import given_data  # noqa: PLC0415 -- slow to import
+        from euryale.operators import operator_name  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
 
         project = load_project(app)
         job = project.job(name)
-        given = None if data is None else parse_data(sys.stdin.read() if data == "-" else data)
+        texts = _texts(context, data or ())
+        order = _Order(
+            job=job,
+            # Wrong data is refused before anything is asked of the server.
+            data=given_data(texts, job),
+            operator=operator or operator_name(),
+            note=note.strip(),
+            force=force,
+            wait=wait,
+        )
         started: list[str] = []
         try:
             succeeded = asyncio.run(
-                _run(
-                    screen,
-                    project,
-                    job,
-                    data=given,
-                    started=started,
-                    address=address,
-                    namespace=namespace,
-                    wait=wait,
-                )
+                _run(screen, project, order, started, address=address, namespace=namespace)
             )
         except KeyboardInterrupt:
-            if started:
-                screen.note(f"the run goes on: {started[0]}")
+            screen.note(f"the run goes on: {started[0]}" if started else "nothing was started")
             raise
         if not succeeded:
             raise typer.Exit(FAILED)
 
 
+def _texts(context: typer.Context, given: Sequence[str]) -> list[str]:
+    source = context.get_parameter_source("data")
+    if source is not None and source.name == "ENVIRONMENT":
+        # It holds one text, which the command line's parser has split at its spaces.
+        given = [os.environ[_VARIABLE]]
+    return [sys.stdin.read() if text == "-" else text for text in given]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is to be run, for whom, and how."""
+
+    job: "Job"
+    data: dict[str, Any]
+    operator: str
+    note: str
+    force: bool
+    wait: bool
+
+
 async def _run(
     screen: Screen,
     project: "Project",
-    job: "Job",
-    *,
-    data: dict[str, Any] | None,
+    order: _Order,
     started: list[str],
+    *,
     address: str | None,
     namespace: str | None,
-    wait: bool,
 ) -> bool:
     from euryale.cli.progress import StartedRun, follow_runs  # noqa: PLC0415 -- slow to import
     from euryale.connection import connect  # noqa: PLC0415
+    from euryale.overlap import make_room  # noqa: PLC0415
     from euryale.run import start_run  # noqa: PLC0415
 
-    # Wrong data is refused before anything is asked of the server.
-    job.validate_data(job.config.data if data is None else data)
     client = await connect(address=address, namespace=namespace)
-    handle = await start_run(client, project.app, job, data)
+    job, app = order.job, project.app
+    under_way: Sequence[Run] = ()
+    if not order.force:
+        room = await make_room(
+            client,
+            app.name,
+            job.name,
+            job.config.overlap,
+            operator=order.operator,
+            tell=lambda way, runs: screen.note(_told(way, runs, app.name)),
+        )
+        under_way = room.runs
+    handle = await start_run(client, app, job, order.data, operator=order.operator, note=order.note)
     started.append(handle.id)
-    ui = await _web_ui(client)
+    ui = await web_ui(client)
     link = None if ui is None else run_link(ui, client.namespace, handle)
     fields = {
         "name": job.name,
         "workflow_id": handle.id,
         "run_id": handle.first_execution_run_id,
         "web_ui": link,
+        "operator": order.operator,
+        "note": order.note,
+        "waited_for": [run.workflow_id for run in under_way],
     }
     if not screen.as_json:
         screen.console.print(Text.assemble("started ", (handle.id, "cyan")), soft_wrap=True)
         screen.console.print(f"  run id  {handle.first_execution_run_id}", soft_wrap=True)
         if link is not None:
             screen.console.print(f"  Web UI  {link}", soft_wrap=True)
-    if not await _is_served(client, project.app.queue):
+    if not await is_served(client, app.queue):
         screen.note(
-            f"no worker has asked for work on task queue '{project.app.queue}' in the last minute; "
+            f"no worker has asked for work on task queue '{app.queue}' in the last minute; "
             "the run begins when one does (`euryale worker` or `euryale dev`)"
         )
-    if not wait:
+    if not order.wait:
         if screen.as_json:
             screen.result(fields)
         return True
@@ -120,7 +178,20 @@ async def _run(
     return ended.outcome.succeeded
 
 
-async def _is_served(client: "Client", task_queue: str) -> bool:
+def _told(way: "Way", runs: "Sequence[Run]", app: str) -> str:
+    """What the overlap policy does about the runs under way, before it is waited for."""
+    names = ", ".join(run.workflow_id.removeprefix(f"{app}/") for run in runs)
+    match way:
+        case "cancel":
+            return f"cancelled {names}; the run starts once that has ended"
+        case "terminate":
+            return f"terminated {names}"
+        case _:
+            return f"{names} is under way; the run starts once that has ended (Ctrl-C gives up)"
+
+
+async def is_served(client: "Client", task_queue: str) -> bool:
+    """Whether a worker has asked for work on the task queue in the last minute."""
     from temporalio.api.enums.v1 import TaskQueueType  # noqa: PLC0415 -- slow to import
     from temporalio.api.taskqueue.v1 import TaskQueue  # noqa: PLC0415
     from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest  # noqa: PLC0415
@@ -138,7 +209,7 @@ async def _is_served(client: "Client", task_queue: str) -> bool:
     )
 
 
-async def _web_ui(client: "Client") -> str | None:
+async def web_ui(client: "Client") -> str | None:
     """The Web UI of a server on this machine, where `temporal server start-dev` puts it."""
     from euryale.server import UI_OFFSET  # noqa: PLC0415 -- slow to import
     from euryale.server_address import (  # noqa: PLC0415
