@@ -24,6 +24,7 @@ from euryale.cli.pause import pause, resume
 from euryale.cli.plan import plan
 from euryale.cli.run import run
 from euryale.cli.simulate import simulate
+from euryale.cli.why import why
 from euryale.cli.worker import worker
 
 cli = typer.Typer(
@@ -45,6 +46,7 @@ cli.command("pause")(pause)
 cli.command("resume")(resume)
 cli.command("freeze")(freeze)
 cli.command("thaw")(thaw)
+cli.command("why")(why)
 cli.command("next")(next_firings)
 cli.command("calendar")(calendar)
 cli.command("dst")(dst)
