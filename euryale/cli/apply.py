@@ -109,8 +109,10 @@ async def _apply(
             if report.has_drift and not typer.confirm("Apply this?"):
                 return None
         elif report.removed:
+            schedules = "schedule" if len(report.removed) == 1 else "schedules"
             raise PruneRefused(
-                f"{len(report.removed)} schedules would be removed: {', '.join(report.removed)}",
+                f"the {schedules} of {', '.join(report.removed)} would be removed, and nobody can "
+                "be asked",
                 where="--prune",
                 mend="add --yes, or look at `euryale plan` first",
             )
