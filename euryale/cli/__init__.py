@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from euryale.cli.apply import apply
+from euryale.cli.backfill import backfill
 from euryale.cli.calendar import calendar
 from euryale.cli.dev import dev
 from euryale.cli.dst import dst
@@ -46,6 +47,7 @@ cli.command("pause")(pause)
 cli.command("resume")(resume)
 cli.command("freeze")(freeze)
 cli.command("thaw")(thaw)
+cli.command("backfill")(backfill)
 cli.command("why")(why)
 cli.command("next")(next_firings)
 cli.command("calendar")(calendar)

@@ -29,6 +29,8 @@ app = Euryale(name="{name}", services={{"lamp": Lamp}}, jobs=["{name}"])
 """
 
 JOB = """
+from datetime import timedelta
+
 from euryale import ScheduledJobConfig
 
 config = ScheduledJobConfig(name="{name}", schedule="{schedule}", {more})
