@@ -15,6 +15,8 @@ from euryale.parts import Parts, assemble, provided_class, refuse_logger, workfl
 from euryale.provider import Provider
 from euryale.registry import Registry
 from euryale.schedule import DesiredSchedule, desired_schedule
+from euryale.watchdog import Watchdog
+from euryale.watchdog_workflow import WatchdogWorkflow
 
 Figures = Callable[..., Awaitable[Mapping[str, int]]]
 
@@ -36,6 +38,8 @@ class Euryale:
         task_queue: The Temporal task queue of the application's workers.
         figures: An async function that counts what a reader would like to see before and after a
             run; its parameters are filled in by type. `euryale dev` shows what changed.
+        watchdog: What watches the jobs and tells of those that don't run as they should; by default
+            nothing does.
         plugins: The plugins that the application chooses: the names of installed ones, with their
             options as in `{"reviews": {"days": 30}}` or without as in `["reviews"]`, or
             `JobPlugin`s. Others that are installed are not loaded.
@@ -56,6 +60,7 @@ class Euryale:
     jobs: Sequence[str | os.PathLike[str] | JobSource] = ("jobs",)
     task_queue: str | None = None
     figures: Figures | None = None
+    watchdog: Watchdog | None = None
     plugins: Plugins = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +121,8 @@ class Euryale:
         ]
         sources += [source for plugin in parts.plugins for source in plugin.sources()]
         discovery = discover(sources, root=root)
-        workflows = workflows_by_name(parts.workflows)
+        engines = (WatchdogWorkflow,) if self.watchdog else ()
+        workflows = workflows_by_name((*parts.workflows, *engines))
         refusals = {job.name: _refusal(job, workflows) for job in discovery.jobs}
         return Registry(
             app=self.name,
