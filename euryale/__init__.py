@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from euryale.container import Container
     from euryale.durable_service import CallFailed
     from euryale.errors import EuryaleError
+    from euryale.hooks import LogHook, MailHook, WebhookHook
     from euryale.idempotency import idempotency_key
     from euryale.job import JobSource
     from euryale.job_plugin import JobPlugin
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from euryale.provider import Provider, instance, per_activity, singleton
     from euryale.saga import Saga, StepResponse, step
     from euryale.service import mutation, read
+    from euryale.watchdog import Watchdog
 
 __all__ = [
     "CallFailed",
@@ -26,11 +28,15 @@ __all__ = [
     "EuryalePlugin",
     "JobPlugin",
     "JobSource",
+    "LogHook",
+    "MailHook",
     "Provider",
     "Retry",
     "Saga",
     "ScheduledJobConfig",
     "StepResponse",
+    "Watchdog",
+    "WebhookHook",
     "idempotency_key",
     "instance",
     "mutation",
@@ -51,11 +57,15 @@ _MODULES = {
     "EuryalePlugin": "plugin",
     "JobPlugin": "job_plugin",
     "JobSource": "job",
+    "LogHook": "hooks",
+    "MailHook": "hooks",
     "Provider": "provider",
     "Retry": "config",
     "Saga": "saga",
     "ScheduledJobConfig": "config",
     "StepResponse": "saga",
+    "Watchdog": "watchdog",
+    "WebhookHook": "hooks",
     "idempotency_key": "idempotency",
     "instance": "provider",
     "mutation": "service",
