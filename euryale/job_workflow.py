@@ -89,7 +89,7 @@ def _served(registry: Registry, name: str) -> Job:
             + (f"; it had to leave out {left_out}" if left_out else ""),
             where=workflow.info().workflow_id,
             mend="start a worker that has its job file, and the run goes on there; or, if the job "
-            f"is gone, delete its schedule: temporal schedule delete -s {registry.app}/{name}",
+            "is gone, remove its schedule with `euryale apply --prune`",
         ) from None
 
 

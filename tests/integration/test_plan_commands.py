@@ -92,7 +92,7 @@ async def test_a_job_that_is_gone_is_removed_only_when_it_is_said(
     assert "EUR409" in refused.output
     done = await project.call("apply", "--prune", "--yes")
     assert f"removed   {project.name}/report\n" in done.output
-    assert list(await held_schedules(project.client, project.name)) == [".ledger", "publish"]
+    assert set(await held_schedules(project.client, project.name)) == {".ledger", "publish"}
 
 
 async def test_a_broken_file_keeps_all_schedules_and_fails_the_check(
