@@ -1,7 +1,7 @@
 """A run that starts late: which firing it is for, where only the latest missed one is caught up.
 
 The decision is made once, by a local activity, so that it stays what it was though the job file
-changes under the run. It asks Temporal one question, since nothing in a run tells whether an
+changes under the run. It asks Temporal about the schedule, since nothing in a run tells whether an
 outage made it late or somebody who backfills times of the past.
 """
 
@@ -20,6 +20,7 @@ from euryale.job import Job
 from euryale.logger import DurableLogger
 from euryale.memo import MEMO
 from euryale.registry import Registry
+from euryale.schedule_record import schedule_record
 from euryale.timetable import firings, just_before, nominal
 
 ACTIVITY = "euryale.turn"
@@ -137,17 +138,28 @@ async def _turn(client: Client, job: Job, late: LateRun) -> Turn:
         due_until=started - spread - timedelta(seconds=late.jitter),
         overlap=late.overlap,
     )
-    if turn.fired_at != fired_at and await _was_up(client, late, scheduled, started):
+    if turn.fired_at != fired_at and await _is_backfilled(client, late, scheduled, started):
         return Turn(fired_at)
     return turn
 
 
-async def _was_up(client: Client, late: LateRun, scheduled: datetime, started: datetime) -> bool:
-    """Whether the schedule had a run for a later firing, before it started this one.
+async def _is_backfilled(
+    client: Client, late: LateRun, scheduled: datetime, started: datetime
+) -> bool:
+    """Whether somebody asked for the run, as the schedule's own history tells.
 
-    Then there was no outage from the firing on. The runs that are started after an outage are
-    started in the order of their firings.
+    Where it doesn't tell: whether the schedule had a run for a later firing before it started this
+    one, so that there was no outage. After one, runs are started in the order of their firings.
     """
+    record = await schedule_record(client, late.schedule_id, since=scheduled)
+    put_off_to = scheduled + timedelta(seconds=late.jitter)
+    for change in record.changes:
+        if scheduled <= change.at <= started and any(
+            begin <= put_off_to and scheduled <= end for begin, end in change.spans
+        ):
+            return True
+    if record.since is not None and record.since <= scheduled:
+        return False
     quoted = late.schedule_id.replace("\\", "\\\\").replace("'", "\\'")
     conditions = (
         f"TemporalScheduledById = '{quoted}'",
