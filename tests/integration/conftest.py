@@ -40,7 +40,15 @@ def temporal_address() -> Iterator[str]:
 
 @pytest.fixture
 async def client(temporal_address: str) -> Client:
-    return await Client.connect(temporal_address, data_converter=pydantic_data_converter)
+    # A server is healthy a while after it listens.
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await Client.connect(
+                    temporal_address, data_converter=pydantic_data_converter
+                )
+            except RuntimeError:
+                await asyncio.sleep(0.1)
 
 
 @pytest.fixture
