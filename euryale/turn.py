@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from temporalio.api.workflowservice.v1 import UpdateScheduleRequest
 from temporalio.client import (
     Client,
@@ -32,9 +33,12 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from euryale.errors import ReleaseSuperseded, TemporalRefused
+from euryale.held import held_schedules
 from euryale.ledger import Ledger, superseded
 from euryale.mark import Mark
 from euryale.release import Release
+
+log = structlog.get_logger("euryale.apply")
 
 LEDGER = ".ledger"
 """The ledger's name beside the jobs' names, none of which begins with a dot."""
@@ -256,9 +260,11 @@ async def _take(client: Client, app: str, release: Release, holder: str) -> Appl
     token, seen = b"", time.monotonic()
     while True:
         held = await read_ledger(client, app)
-        ledger = held.ledger
+        ledger = held.ledger if held.token else await _recovered(client, app)
         ledger.refuse_older(release)
         if ledger.turn is not None:
+            if not token:
+                log.info("waiting for another apply", action="apply_waits", app=app)
             if held.token != token:
                 token, seen = held.token, time.monotonic()
             if time.monotonic() - seen < LEASE.total_seconds():
@@ -276,3 +282,26 @@ async def _take(client: Client, app: str, release: Release, holder: str) -> Appl
             if held.written is not None:
                 turn.quiet = (claimed.written or datetime.now(UTC)) - held.written
             return turn
+
+
+async def _recovered(client: Client, app: str) -> Ledger:
+    """The ledger of an application that has none: somebody may have deleted it.
+
+    The schedules tell which release was the newest that changed one, and how many executions each
+    was granted.
+    """
+    marks = {
+        name: each.mark
+        for name, each in (await held_schedules(client, app)).items()
+        if each.mark is not None
+    }
+    newest = max(marks.values(), key=lambda mark: mark.sequence, default=None)
+    if newest is None:
+        return Ledger()
+    return Ledger(
+        sequence=newest.sequence,
+        releases={mark.release: mark.sequence for mark in marks.values()},
+        executions={
+            name: mark.executions for name, mark in marks.items() if mark.executions is not None
+        },
+    )

@@ -21,6 +21,7 @@ from euryale.logs import render
 from euryale.project import Project
 from euryale.run import start_run
 from euryale.server import DevServer
+from euryale.server_address import is_local
 
 
 class DevSession:
@@ -69,8 +70,16 @@ class DevSession:
         """What keeps the worker of this session."""
         arguments = ["--app", self.project.reference, "--address", address]
         arguments += ["--namespace", namespace, "--log-level", self._log_level, "-o", "json"]
-        # What lies on this machine is right, also when it is what it was before.
-        arguments += ["--rollback"]
+        if is_local(address):
+            # What lies on this machine is right, also when it is what it was before.
+            arguments.append("--rollback")
+        else:
+            # What others share must not change with each file that is saved here.
+            arguments.append("--no-apply")
+            self.screen.note(
+                f"the schedules are not applied to the server at {address}, which is not on this "
+                "machine; `euryale apply` does that"
+            )
         keeper = WorkerKeeper(
             arguments,
             on_line=lambda line: self._show_line(line, keeper),

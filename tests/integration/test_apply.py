@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -350,6 +351,20 @@ async def test_an_older_release_changes_and_removes_nothing(folder: Folder) -> N
     assert sorted(await folder.listed()) == ["both", "new"]
     calendar = (await folder.described("both")).schedule.spec.calendars[0]
     assert calendar.comment == "30 5 * * *"
+
+
+async def test_a_ledger_that_was_deleted_is_made_anew_from_the_marks(folder: Folder) -> None:
+    folder.write("job")
+    older = folder.wish(as_release=Release("older"))
+    await apply(folder.client, older)
+    folder.write("job", 'schedule="30 5 * * *", number_of_executions=2')
+    newer = folder.wish(as_release=Release("newer"))
+    await apply(folder.client, newer)
+    await folder.handle(".ledger").delete()
+    with pytest.raises(ReleaseSuperseded):
+        await apply(folder.client, replace(older, release=Release(older.release.name, sequence=1)))
+    assert (await apply(folder.client, newer)).sequence == 2
+    assert (await read_ledger(folder.client, folder.name)).ledger.executions == {"job": 2}
 
 
 class Slow(Interceptor):
