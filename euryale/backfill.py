@@ -61,11 +61,14 @@ class Stretch:
         schedule_id: The id of the job's schedule.
         overlap: The overlap policy under which missing runs are started.
         firings: The firings, ascending.
+        taken_over: Whether a firing's run may bear the id of an earlier one: that of the oldest
+            that an outage made late, and that took the latest for its own.
     """
 
     schedule_id: str
     overlap: ScheduleOverlapPolicy
     firings: tuple[PastFiring, ...]
+    taken_over: bool = False
 
     @property
     def missing(self) -> tuple[PastFiring, ...]:
@@ -118,6 +121,7 @@ def stretch_of(app: str, job: Job, start: datetime, end: datetime, *, now: datet
             _past_firing(app, job, each, after, spread)
             for each, after in zip(within, later, strict=True)
         ),
+        taken_over=config.catch_up == "latest" and config.overlap != "allow_all",
     )
 
 

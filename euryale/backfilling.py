@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     ListScheduleMatchingTimesRequest,
@@ -22,12 +23,16 @@ from euryale.backfill import (
     requests,
 )
 from euryale.errors import TemporalRefused
+from euryale.late_run import turn_taken
 from euryale.pausing import not_applied
-from euryale.runs import STATUSES, Status
+from euryale.runs import STATUSES, Run, Status, runs_of
 
 _TOGETHER = 10
 """Firings that are handed to Temporal together. It starts or buffers as many at one stroke; of the
 rest of a longer stretch, nobody but the server would know for a while."""
+
+_DECIDED = 10
+"""Events of a history within which a late run has decided what it is for."""
 
 _PATIENCE = timedelta(seconds=30)
 _POLL = timedelta(seconds=0.1)
@@ -83,7 +88,47 @@ async def with_statuses(client: Client, stretch: Stretch, told: Told | None = No
     if not stretch.firings:
         return stretch
     refuse_unknown(stretch, await _matching_times(client, stretch))
-    return replace(stretch, firings=await _asked(client, stretch.firings, told))
+    stretch = replace(stretch, firings=await _asked(client, stretch.firings, told))
+    if not (stretch.taken_over and stretch.missing):
+        return stretch
+    taken = await _taken_over(client, stretch)
+    firings = (replace(each, status=each.status or taken.get(each)) for each in stretch.firings)
+    return replace(stretch, firings=tuple(firings))
+
+
+async def _taken_over(client: Client, stretch: Stretch) -> dict[PastFiring, Status]:
+    """The firings without a run of their own that a late run of an earlier one was for."""
+    app, _, name = stretch.schedule_id.partition("/")
+    missing = {each.fire_time.astimezone(UTC): each for each in stretch.missing}
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(run: Run) -> tuple[datetime, Status] | None:
+        async with places:
+            handle = client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
+            history = handle.fetch_history_events(page_size=_DECIDED)
+            first = [event async for event in _first(history)]
+        turn = await turn_taken(client, first)
+        return None if turn is None else (turn.fired_at.astimezone(UTC), run.status)
+
+    runs = await runs_of(client, app, name, since=min(missing))
+    late = (
+        run
+        for run in runs
+        if run.fire_time is not None
+        and any(run.fire_time < moment <= run.started for moment in missing)
+    )
+    found = await asyncio.gather(*(one(run) for run in late))
+    return {missing[each[0]]: each[1] for each in found if each is not None and each[0] in missing}
+
+
+async def _first(history: AsyncIterator[HistoryEvent]) -> AsyncIterator[HistoryEvent]:
+    """The events up to the end of the first workflow task, and what it decided."""
+    count = 0
+    async for event in history:
+        yield event
+        count += 1
+        if count == _DECIDED:
+            return
 
 
 async def backfill(client: Client, app: str, name: str, stretch: Stretch, told: Told) -> Stretch:

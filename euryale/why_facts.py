@@ -1,7 +1,6 @@
 """Collecting what Temporal knows of a firing: the schedule, the schedule's history, the runs."""
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -27,7 +26,7 @@ from euryale.catch_up import Turn, catch_up_window
 from euryale.config import Overlap
 from euryale.evidence import Facts, FailureFacts, RetryFacts, RunFacts, ScheduleFacts
 from euryale.job import Job
-from euryale.lateness import ACTIVITY, TurnTaken
+from euryale.late_run import turn_taken
 from euryale.mark import mark_of, spec_digest
 from euryale.progress import Progress, outcome_of
 from euryale.runs import Run, run_of, runs_of
@@ -42,8 +41,6 @@ _AROUND = timedelta(days=7)
 """How long before and after a firing the schedule's runs are looked at, beside those under way."""
 
 _MOST_RUNS = 200
-_LOCAL_ACTIVITY = "core_local_activity"
-"""The name of the markers that the SDK records for local activities."""
 _POLICIES: dict[int, Overlap] = {OVERLAP[name].value: name for name in get_args(Overlap)}
 
 
@@ -171,7 +168,7 @@ async def _run_facts(client: Client, job: Job, described: WorkflowExecutionDescr
             for each in described.raw_description.pending_activities
             if each.HasField("last_failure")
         ),
-        turn=await _turn(client, history),
+        turn=await turn_taken(client, history),
     )
 
 
@@ -241,20 +238,6 @@ def _given_up(failure: Failure, history: list[HistoryEvent]) -> tuple[str, int]:
     return info.activity_type.name, max(attempts, default=0)
 
 
-async def _turn(client: Client, history: list[HistoryEvent]) -> Turn | None:
-    """What a late run decided to be for, if that is another firing than its own."""
-    for event in history:
-        marker = event.marker_recorded_event_attributes
-        if marker.marker_name != _LOCAL_ACTIVITY:
-            continue
-        told = json.loads(marker.details["data"].payloads[0].data or b"{}")
-        if told.get("activity_type") == ACTIVITY and "result" in marker.details:
-            payloads = list(marker.details["result"].payloads)
-            (taken,) = await client.data_converter.decode(payloads, [TurnTaken])
-            return Turn(datetime.fromisoformat(taken.fired_at), taken.superseded)
-    return None
-
-
 async def _runs(client: Client, app: Euryale, job: Job, fire_time: datetime) -> tuple[Run, ...]:
     """The schedule's runs around a firing, and those that were under way then or are now."""
     around, *under_way = await asyncio.gather(
@@ -280,7 +263,7 @@ async def _stand_in(
     for run in reversed(runs):
         if run.fire_time is None or not run.fire_time < fire_time < run.started:
             continue
-        turn = await _turn(client, await _history(client, run.workflow_id, run.run_id))
+        turn = await turn_taken(client, await _history(client, run.workflow_id, run.run_id))
         return None if turn is None or turn.superseded else (run, turn)
     return None
 

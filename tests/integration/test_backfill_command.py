@@ -10,8 +10,12 @@ import pytest
 from operated_project import OperatedProject, make_operated_project
 from sample_runs import free_port
 from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from euryale import EuryalePlugin
+from euryale.lateness import SCHEDULED_BY, SCHEDULED_START_TIME
+from euryale.memo import MEMO, scheduled_memo
+from euryale.runs import runs_of
 from euryale.worker import make_worker, serve
 
 # Yesterday, since a schedule made now fires in no stretch that a test would wait for.
@@ -161,6 +165,38 @@ async def test_a_run_that_temporal_started_itself_counts(project: OperatedProjec
             await asyncio.sleep(0.05)
         answer = await project.answer("backfill", "hourly", *stretch(1, 3))
         assert answer["backfilled"] == workflow_ids(project, 1, 3)
+
+
+async def test_a_firing_that_a_late_run_of_an_earlier_one_took_over_is_not_run_again(
+    project: OperatedProject,
+) -> None:
+    more = f"catch_up='latest', paused=True, end_at=datetime.fromisoformat('{at(4)}')"
+    project.add("hourly", "0 * * * *", more=more, body=WHEN)
+    await project.hold("hourly", since=DAY)
+    config = project.registry.jobs["hourly"].config
+    async with served(project):
+        # As the server starts it after an outage, in which all four hours were missed.
+        late = await project.client.start_workflow(
+            "hourly",
+            {},
+            id=workflow_ids(project, 1)[0],
+            task_queue=project.name,
+            memo={MEMO: scheduled_memo(config, spread=timedelta(0), since=DAY)},
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(SCHEDULED_START_TIME, DAY + timedelta(hours=1)),
+                    SearchAttributePair(SCHEDULED_BY, f"{project.name}/hourly"),
+                ]
+            ),
+        )
+        assert await late.result() == "04:00"
+        async with asyncio.timeout(20):
+            while not await runs_of(project.client, project.name, "hourly"):
+                await asyncio.sleep(0.05)
+        answer = await project.answer("backfill", "hourly", *stretch(1, 4))
+        assert answer["backfilled"] == workflow_ids(project, 2, 3)
+        # Each is for its own time, though all are late, and no later one has had its run.
+        assert await results(project, 2, 3) == ["02:00", "03:00"]
 
 
 async def test_a_stretch_without_firings_is_nothing_to_do(project: OperatedProject) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import chdir
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ app = Euryale(name="{name}", services={{"lamp": Lamp}}, jobs=["{name}"])
 """
 
 JOB = """
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from euryale import ScheduledJobConfig
 
@@ -73,11 +74,11 @@ class OperatedProject:
         assert registry.errors == ()
         return registry
 
-    async def hold(self, *jobs: str) -> None:
-        """Let Temporal hold the schedules of some jobs."""
+    async def hold(self, *jobs: str, since: datetime | None = None) -> None:
+        """Let Temporal hold the schedules of some jobs, as if made so at a time."""
         registry = self.registry
         for job in jobs:
-            desired = desired_schedule(self.name, registry.jobs[job], self.name)
+            desired = desired_schedule(self.name, registry.jobs[job], self.name, since=since)
             await self.client.create_schedule(desired.id, desired.schedule())
 
     async def state(self, job: str) -> PauseState:
