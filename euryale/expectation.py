@@ -194,6 +194,28 @@ def overdue(
     return None if len(in_time) > owed else Overdue(since, deadline)
 
 
+def has_deadline(expectation: Expectation, zone: str, *, after: datetime, until: datetime) -> bool:
+    """Whether an expectation may begin to be overdue in a stretch of time.
+
+    Args:
+        expectation: The expectation.
+        zone: The IANA name of the job's zone.
+        after: The start of the stretch, aware, and not part of it.
+        until: Its end, which is part of it.
+
+    Example:
+        >>> noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+        >>> minute = timedelta(minutes=1)
+        >>> by_noon = parse_expectation("every day by 12:00")
+        >>> has_deadline(by_noon, "UTC", after=noon - minute, until=noon)
+        True
+    """
+    if isinstance(expectation.deadlines, timedelta):
+        # That follows from the runs alone, so it may be at any time.
+        return True
+    return next(clock.firings(expectation.deadlines, zone, after=after)) <= until
+
+
 def _last_deadlines(
     deadlines: CronExpression, zone: str, now: datetime
 ) -> tuple[datetime, datetime, datetime]:

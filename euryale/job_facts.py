@@ -1,19 +1,19 @@
 """What the watchdog looks at: the jobs' schedules, from one list, and their last runs."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
 
 from euryale.expectation import expectation_of
 from euryale.held import HeldSchedule, held_schedules
 from euryale.job import Job
+from euryale.judgement import JobFacts
 from euryale.registry import Registry
-from euryale.runs import Run, runs_of
+from euryale.runs import Run, belongs, runs_of, runs_query
 from euryale.spread import spread_of
-from euryale.watch import JobFacts
+from euryale.watch import Memory, may_have_changed
 
 AT_ONCE = 10
 """Jobs whose runs are read at once."""
@@ -21,18 +21,24 @@ AT_ONCE = 10
 _RUNS = 10
 """Runs that are read beyond those that may have failed in a row: some may be no failures."""
 
+_LAG = timedelta(minutes=2)
+"""How long visibility may lag behind what happens: a second or so, but rather too long."""
+
 _COMPLETED = 2
 """Completed runs that tell whether an expectation is fulfilled."""
 
 
 async def read_facts(
-    client: Client, registry: Registry, *, now: datetime, failures: int
+    client: Client, registry: Registry, memory: Memory, *, now: datetime, failures: int
 ) -> tuple[tuple[JobFacts, ...], tuple[str, ...]]:
     """Read what is known of each job of an application.
+
+    The runs of a job are read only where they may have changed since the look before.
 
     Args:
         client: A connected client.
         registry: The application's jobs.
+        memory: What the look before left.
         now: The time of the look; runs that started later aren't read.
         failures: How many failed runs in a row are looked for.
 
@@ -43,32 +49,49 @@ async def read_facts(
     Raises:
         RPCError: The server can't be reached or refuses.
     """
-    held = await held_schedules(client, registry.app)
+    app = registry.app
+    held = await held_schedules(client, app)
+    busy = set() if memory.looked is None else await _busy(client, app, memory.looked)
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(job: Job) -> JobFacts:
+        facts = _facts(app, job, held.get(job.name))
+        if not may_have_changed(facts, memory, now=now, busy=job.name in busy):
+            return replace(facts, stirred=False)
         async with places:
-            runs = await runs_of(client, registry.app, job.name, until=now, limit=failures + _RUNS)
+            runs = await runs_of(client, app, job.name, until=now, limit=failures + _RUNS)
             completed: tuple[Run, ...] = ()
-            if job.config.expect is not None:
+            if facts.expectation is not None:
                 completed = await runs_of(
-                    client,
-                    registry.app,
-                    job.name,
-                    until=now,
-                    statuses=["completed"],
-                    limit=_COMPLETED,
+                    client, app, job.name, until=now, statuses=["completed"], limit=_COMPLETED
                 )
-        return _facts(registry.app, job, held.get(job.name), runs, completed)
+        ends = (run.ended for run in map(_not_before_it_was_due, completed))
+        return replace(
+            facts,
+            runs=tuple(map(_not_before_it_was_due, runs)),
+            completed=tuple(end for end in ends if end is not None),
+        )
 
     facts = await asyncio.gather(*(one(job) for job in registry.jobs.values()))
     others = [name for name in held if name not in registry.jobs and not name.startswith(".")]
     return tuple(facts), tuple(others)
 
 
-def _facts(
-    app: str, job: Job, held: HeldSchedule | None, runs: Sequence[Run], completed: Sequence[Run]
-) -> JobFacts:
+async def _busy(client: Client, app: str, looked: datetime) -> set[str]:
+    """The jobs of which a run goes on, or has ended since about the look before."""
+    since = (looked - _LAG).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    query = runs_query(app)
+    ways = ("ExecutionStatus = 'Running'", f"CloseTime >= '{since}'")
+    return {
+        execution.workflow_type
+        for way in ways
+        async for execution in client.list_workflows(f"{query} AND {way}")
+        if belongs(app, execution.workflow_type, execution.id)
+    }
+
+
+def _facts(app: str, job: Job, held: HeldSchedule | None) -> JobFacts:
+    """What is known of a job without its runs."""
     config = job.config
     limited = config.number_of_executions is not None
     return JobFacts(
@@ -82,10 +105,6 @@ def _facts(
         held=held is not None,
         paused=held is not None and held.paused,
         exhausted=limited and (held is None or not held.next),
-        runs=tuple(_not_before_it_was_due(run) for run in runs),
-        completed=tuple(
-            run.ended for run in map(_not_before_it_was_due, completed) if run.ended is not None
-        ),
     )
 
 

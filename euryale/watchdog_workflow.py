@@ -203,7 +203,7 @@ def watchdog_activities(watchdog: Watchdog, registry: Registry) -> list[Callable
     @activity.defn(name=LOOK)
     async def look(now: datetime, memory: Memory) -> Look:
         facts, others = await read_facts(
-            activity.client(), registry, now=now, failures=watchdog.failures
+            activity.client(), registry, memory, now=now, failures=watchdog.failures
         )
         findings, after = watch(
             registry.app, facts, memory, now=now, failures=watchdog.failures, others=others

@@ -6,9 +6,10 @@ import pytest
 
 from euryale import watch as module
 from euryale.expectation import parse_expectation
+from euryale.judgement import JobFacts
 from euryale.runs import Run, Status
 from euryale.timetable import Timetable, parse_timetable
-from euryale.watch import Finding, JobFacts, Memory, watch
+from euryale.watch import Finding, Memory, may_have_changed, watch
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -157,6 +158,11 @@ def test_a_run_that_stands_for_a_later_firing_than_its_own_is_late_for_that_one(
     assert looks.look(at(12, 30), facts(HOURLY, caught_up)) == []
     caught_up = run(at(12, 20), fire_time=at(8))
     assert looks.look(at(12, 30), facts(HOURLY, caught_up)) == ["late"]
+
+
+def test_a_backfilled_run_says_nothing_against_the_one_that_came_in_time(looks: Looks) -> None:
+    backfilled = run(at(12, 50), fire_time=at(3))
+    assert looks.look(at(12, 55), facts(HOURLY, backfilled, run(at(12)))) == []
 
 
 def test_a_schedule_that_is_gone_is_said_to_be(looks: Looks) -> None:
@@ -421,3 +427,53 @@ def test_the_key_of_a_finding_is_the_same_whenever_it_is_found(looks: Looks) -> 
     assert first.key == again.key
     (over,) = looks.findings(at(13, 30), facts(HOURLY, run(at(13))))
     assert over.key != first.key
+
+
+# --- Jobs of which nothing new can be known --------------------------------------------------
+
+
+def changed(looks: Looks, now: datetime, facts: JobFacts, *, busy: bool = False) -> bool:
+    return may_have_changed(facts, looks.memory, now=now, busy=busy)
+
+
+def test_a_job_is_looked_at_when_the_grace_of_a_firing_ends_and_not_in_between(
+    looks: Looks,
+) -> None:
+    assert looks.look(at(12), facts(HOURLY, run(at(11)))) == []
+    assert not changed(looks, at(12, 5), facts(HOURLY))
+    assert changed(looks, at(12, 6), facts(HOURLY))
+    assert changed(looks, at(12, 5), facts(HOURLY), busy=True)
+
+
+def test_a_job_with_an_expectation_is_looked_at_when_a_deadline_passes(expecting: Looks) -> None:
+    expecting.look(at(9, 29), expected(run(at(4, 30, day=4))))
+    assert not changed(expecting, at(9, 29), expected())
+    assert changed(expecting, at(9, 30), expected())
+    assert changed(expecting, at(9, 29), facts(DAILY, expect="every 15 minutes"))
+
+
+def test_a_job_of_which_something_was_found_is_looked_at_each_time(looks: Looks) -> None:
+    assert looks.look(at(12, 6), facts(HOURLY)) == ["missing"]
+    assert changed(looks, at(12, 7), facts(HOURLY))
+
+
+def test_a_job_that_was_never_looked_at_is(looks: Looks) -> None:
+    assert changed(looks, at(12, 7), replace(facts(HOURLY), job="new"))
+
+
+def test_a_job_of_which_nothing_new_is_known_stays_as_it_was(looks: Looks) -> None:
+    assert looks.look(at(12, 7), facts(HOURLY, run(at(12)))) == []
+    before = looks.memory.jobs
+    assert looks.look(at(12, 8), facts(HOURLY, stirred=False)) == []
+    assert looks.memory.jobs == before
+
+
+def test_what_a_look_did_not_come_to_is_seen_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_FINDINGS", 1)
+    jobs = [replace(facts(HOURLY), job=name) for name in "ab"]
+    _, memory = watch("shop", jobs, Memory(), now=at(11, 30), failures=3)
+    _, memory = watch("shop", jobs, memory, now=at(12, 6), failures=3)
+    assert memory.looked == at(11, 30)
+    assert may_have_changed(jobs[1], memory, now=at(12, 7), busy=False)
