@@ -271,7 +271,7 @@ class _Writing:
 
     async def _create(self, desired: DesiredSchedule, before: HeldDetail | None = None) -> Outcome:
         used = self.turn.ledger.executions.get(desired.name, 0) if before is None else before.used
-        state = self._frozen() if before is None else before.schedule.state
+        state = self._frozen(desired) if before is None else before.schedule.state
         schedule = desired.schedule(
             release=self.turn.release.name, sequence=self.turn.sequence, used=used, state=state
         )
@@ -283,9 +283,10 @@ class _Writing:
         self._grant(desired, used)
         return "created"
 
-    def _frozen(self) -> ScheduleState | None:
+    def _frozen(self, desired: DesiredSchedule) -> ScheduleState | None:
         frozen = self.turn.ledger.frozen
-        if frozen is None:
+        # What starts paused anyway is none of the freeze's, and stays so when it ends.
+        if frozen is None or desired.job.config.paused:
             return None
         note = PauseNote(frozen.by, frozen.since, frozen.note, frozen=True)
         return ScheduleState(paused=True, note=str(note))

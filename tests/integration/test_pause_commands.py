@@ -177,6 +177,22 @@ async def test_a_freeze_waits_for_whoever_applies_and_looks_again(
     assert (await project.state("new")) == PauseState(paused=True, note=str(ICE))
 
 
+async def test_jobs_that_are_applied_during_a_freeze_start_when_it_ends(
+    project: OperatedProject,
+) -> None:
+    await project.call("freeze", "--note", "inventory")
+    project.add("new")
+    project.add("careful", more="paused=True")
+    await project.call("apply")
+    assert (await project.state("new")).frozen
+    careful = await project.state("careful")
+    assert careful.paused
+    assert not careful.frozen
+    await project.call("thaw")
+    assert not (await project.state("new")).paused
+    assert await project.state("careful") == careful
+
+
 async def test_each_schedule_is_counted_when_it_is_done(project: OperatedProject) -> None:
     told: list[tuple[int, int]] = []
     names = project.registry.jobs
