@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from euryale.differences import HeldDetail, held_detail
 from euryale.schedule import DesiredSchedule
+from euryale.spread import spread_of
 from euryale.timetable import firings
 
 _PAUSED = re.compile(r"is renamed to \S+ since (?P<since>\S+?)(?:: (?P<note>.*))?", re.DOTALL)
@@ -90,14 +91,18 @@ async def end_rename(
 
 
 async def _make_up(client: Client, old_id: str, desired: DesiredSchedule, since: datetime) -> None:
-    until = datetime.now(UTC) + _CLOCKS
+    now, window = datetime.now(UTC), desired.job.config.window
     missed = []
-    for firing in firings(desired.job.timetable, after=since - _CLOCKS):
-        if firing > until:
+    for firing in firings(desired.job.timetable, after=since - _CLOCKS - window):
+        if firing > now:
             break
-        ids = (f"{each}-{_stamp(firing)}" for each in (old_id, desired.id))
-        if firing <= datetime.now(UTC) and not [each for each in ids if await _ran(client, each)]:
-            missed.append(ScheduleBackfill(firing, firing))
+        before, after = (firing + spread_of(each, window) for each in (old_id, desired.id))
+        if before < since - _CLOCKS or after > now:
+            # The old schedule has fired, or the new one will.
+            continue
+        ids = (f"{old_id}-{_stamp(before)}", f"{desired.id}-{_stamp(after)}")
+        if not [each for each in ids if await _ran(client, each)]:
+            missed.append(ScheduleBackfill(after, after))
     if missed:
         await client.get_schedule_handle(desired.id).backfill(*missed)
 
