@@ -168,7 +168,7 @@ class Facts:
             and what the job's `window` puts it off by.
         spread: What its `window` puts it off by.
         task_queue: Where the run waits for a worker.
-        jitter: By how much Temporal may put the start off.
+        jitter: By how much its jitter puts the start off, as far as Temporal tells.
         limit: How many scheduled runs the job's file allows in all; None without a limit.
         used: How many the ledger counts as used up.
         polled: When a worker last asked for work on the task queue; None if none is known.
@@ -201,6 +201,11 @@ class Facts:
     def fired_at(self) -> datetime:
         """The firing by the policy clock."""
         return self.fire_time - self.spread
+
+    @property
+    def due(self) -> datetime:
+        """When Temporal is to start the run, its jitter included."""
+        return self.fire_time + self.jitter
 
     @property
     def is_served(self) -> bool:

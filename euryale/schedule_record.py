@@ -120,11 +120,11 @@ class ScheduleRecord:
             return None
         return next((time for time in self.awake if time >= moment), None)
 
-    def backfill_of(self, moment: datetime) -> Change | None:
-        """The last backfill that ran the firing of a moment."""
+    def backfill_of(self, fire_time: datetime, due: datetime) -> Change | None:
+        """The last backfill that ran a firing, whose jitter puts it off until it is due."""
         found = None
         for change in self.changes:
-            if any(start <= moment <= end for start, end in change.spans):
+            if any(start <= due and fire_time <= end for start, end in change.spans):
                 found = change
         return found
 

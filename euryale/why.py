@@ -39,12 +39,14 @@ def why(facts: Facts) -> Verdict:
     """
     if facts.run is not None:
         return why_run(facts, facts.run)
-    if facts.fire_time > facts.now:
+    if facts.due > facts.now:
         return why_next(facts)
     return _why_no_run(facts)
 
 
 def _why_no_run(facts: Facts) -> Verdict:
+    if facts.stand_in is not None:
+        return Verdict("did not run", (_superseded(facts, *facts.stand_in),))
     reasons = [*_gone(facts)] if facts.schedule is None else [*_kept(facts, facts.schedule)]
     sure = [reason for reason in reasons if reason.certainty == "surely"]
     if sure:
@@ -99,18 +101,15 @@ def _kept(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
     if schedule.fires is False:
         yield other_times(facts, schedule)
         return
-    if facts.stand_in is not None:
-        yield _superseded(*facts.stand_in, facts)
-        return
     yield from _overlapped(facts, schedule)
     yield from _missed(facts, schedule)
-    if facts.now - facts.fire_time < SETTLED + facts.jitter:
+    if facts.now - facts.due < SETTLED:
         yield Reason(
             "due_now",
             "it was due only {ago} ago, and may be about to start",
             "probably",
             mend="ask again in a moment",
-            values={"ago": facts.now - facts.fire_time},
+            values={"ago": facts.now - facts.due},
         )
     if schedule.was_changed_after(facts.fire_time) and schedule.updated is not None:
         yield Reason(
@@ -121,7 +120,7 @@ def _kept(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
         )
 
 
-def _superseded(run: Run, turn: Turn, facts: Facts) -> Reason:
+def _superseded(facts: Facts, run: Run, turn: Turn) -> Reason:
     words = (
         "the run {run}, started late, ran for it"
         if turn.fired_at == facts.fired_at
@@ -131,7 +130,7 @@ def _superseded(run: Run, turn: Turn, facts: Facts) -> Reason:
 
 
 def _overlapped(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
-    run = facts.under_way_at(facts.record.looked_at(facts.fire_time) or facts.fire_time)
+    run = facts.under_way_at(facts.record.looked_at(facts.due) or facts.due)
     if run is None or schedule.overlap in ("allow_all", "cancel_other", "terminate_other"):
         return
     under_way = "was still running, from {started} to {ended}"
@@ -157,7 +156,7 @@ def _overlapped(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
             values=values,
         )
     elif schedule.overlap == "skip" and schedule.skipped:
-        apart = run.ended is None or run.ended - facts.fire_time > _CLOSE
+        apart = run.ended is None or run.ended - facts.due > _CLOSE
         known = facts.is_recorded or not schedule.missed
         yield Reason(
             "overlapped",
@@ -169,11 +168,11 @@ def _overlapped(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
 
 
 def _missed(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
-    looked = facts.record.looked_at(facts.fire_time)
+    looked = facts.record.looked_at(facts.due)
     mend = "give the job a longer catch_up, or make up for it with `euryale backfill {job}`"
     values: dict[str, Value] = {"window": schedule.catch_up, "job": facts.job}
     if looked is not None:
-        late = looked - facts.fire_time - facts.jitter
+        late = looked - facts.due
         if late > schedule.catch_up:
             yield Reason(
                 "missed",
@@ -183,7 +182,7 @@ def _missed(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
                 values=values | {"looked": looked, "late": late},
             )
     elif facts.is_recorded:
-        if facts.now - facts.fire_time > SETTLED + facts.jitter and not schedule.paused:
+        if facts.now - facts.due > SETTLED and not schedule.paused:
             yield Reason(
                 "not_looked_at",
                 "Temporal's scheduler hasn't come to it yet: it is behind, or stuck",

@@ -59,7 +59,7 @@ async def collect_facts(client: Client, app: Euryale, job: Job, firing: datetime
     now = datetime.now(UTC)
     spread = spread_of(f"{app.name}/{job.name}", job.config.window)
     fire_time = firing.astimezone(UTC) + spread
-    schedule, run, runs, record = await asyncio.gather(
+    (schedule, jitter), run, runs, record = await asyncio.gather(
         _schedule(client, app, job, fire_time),
         _run(client, app, job, fire_time),
         _runs(client, app, job, fire_time),
@@ -70,14 +70,14 @@ async def collect_facts(client: Client, app: Euryale, job: Job, firing: datetime
     )
     stand_in = None
     if run is None and job.config.catch_up == "latest":
-        stand_in = await _stand_in(client, runs, fire_time)
+        stand_in = await _stand_in(client, runs, fire_time, firing)
     return Facts(
         job=job.name,
         now=now,
         fire_time=fire_time,
         spread=spread,
         task_queue=app.queue,
-        jitter=job.config.jitter,
+        jitter=jitter,
         limit=job.config.number_of_executions,
         used=held.ledger.executions.get(job.name, 0),
         polled=polled,
@@ -92,16 +92,18 @@ async def collect_facts(client: Client, app: Euryale, job: Job, firing: datetime
 
 async def _schedule(
     client: Client, app: Euryale, job: Job, fire_time: datetime
-) -> ScheduleFacts | None:
+) -> tuple[ScheduleFacts | None, timedelta]:
+    """What Temporal holds of the schedule, and by how much its jitter puts the firing off."""
     handle = client.get_schedule_handle(f"{app.name}/{job.name}")
     try:
         described = await handle.describe()
-        fires = await _fires(client, handle.id, fire_time, job.config.jitter)
+        due = await _due(client, handle.id, fire_time, described.schedule.spec.jitter)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            return None
+            return None, timedelta(0)
         raise
-    return _schedule_facts(described, job, fires=fires)
+    jitter = timedelta(0) if due is None else due - fire_time
+    return _schedule_facts(described, job, fires=due is not None), jitter
 
 
 def _schedule_facts(described: ScheduleDescription, job: Job, *, fires: bool) -> ScheduleFacts:
@@ -128,13 +130,20 @@ def _schedule_facts(described: ScheduleDescription, job: Job, *, fires: bool) ->
     )
 
 
-async def _fires(client: Client, schedule_id: str, fire_time: datetime, jitter: timedelta) -> bool:
-    """Whether the schedule as it is now fires at a time; Temporal leaves the first second out."""
+async def _due(
+    client: Client, schedule_id: str, fire_time: datetime, jitter: timedelta | None
+) -> datetime | None:
+    """When the schedule, as it is now, starts the run of a firing; None if it doesn't.
+
+    Temporal tells times with their jitter, which is the same whenever it is asked.
+    """
     request = ListScheduleMatchingTimesRequest(namespace=client.namespace, schedule_id=schedule_id)
+    # The time where it starts is left out.
     request.start_time.FromDatetime(fire_time - _SECOND)
-    request.end_time.FromDatetime(fire_time + jitter)
+    request.end_time.FromDatetime(fire_time + (jitter or timedelta(0)))
     matching = await client.workflow_service.list_schedule_matching_times(request, retry=True)
-    return bool(matching.start_time)
+    times = (each.ToDatetime(tzinfo=UTC) for each in matching.start_time)
+    return min((time for time in times if time >= fire_time), default=None)
 
 
 async def _run(client: Client, app: Euryale, job: Job, fire_time: datetime) -> RunFacts | None:
@@ -257,14 +266,15 @@ async def _runs(client: Client, app: Euryale, job: Job, fire_time: datetime) -> 
 
 
 async def _stand_in(
-    client: Client, runs: tuple[Run, ...], fire_time: datetime
+    client: Client, runs: tuple[Run, ...], fire_time: datetime, fired_at: datetime
 ) -> tuple[Run, Turn] | None:
     """The late run of an earlier firing that took over from the ones missed after it."""
     for run in reversed(runs):
         if run.fire_time is None or not run.fire_time < fire_time < run.started:
             continue
         turn = await turn_taken(client, await _history(client, run.workflow_id, run.run_id))
-        return None if turn is None or turn.superseded else (run, turn)
+        stands_in = turn is not None and not turn.superseded and turn.fired_at >= fired_at
+        return (run, turn) if turn is not None and stands_in else None
     return None
 
 

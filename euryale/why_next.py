@@ -17,8 +17,8 @@ def why_next(facts: Facts) -> Verdict:
         return Verdict("will not run", obstacles)
     comes = Reason(
         "comes",
-        "it comes at {fire_time}" + (", put off by up to {jitter}" if facts.jitter else ""),
-        values={"fire_time": facts.fire_time, "jitter": facts.jitter},
+        "it comes at {due}" + (", put off by {jitter}" if facts.jitter else ""),
+        values={"due": facts.due, "jitter": facts.jitter},
     )
     return Verdict("will run", (comes, *_provided(facts)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from euryale.catch_up import Turn
 from euryale.evidence import Facts, FailureFacts, Outcome, Reason, RunFacts, Value, Verdict
 
 LATE = timedelta(seconds=5)
@@ -19,7 +20,7 @@ def why_run(facts: Facts, found: RunFacts) -> Verdict:
     outcome: Outcome = found.run.status
     if outcome == "running" and found.taken is None:
         outcome = "waiting"
-    return Verdict(outcome, (*_status(facts, found), *_turn(found), *_late(facts, found)))
+    return Verdict(outcome, (*_status(facts, found), *_turn(facts, found), *_late(facts, found)))
 
 
 def _status(facts: Facts, found: RunFacts) -> Iterator[Reason]:
@@ -118,8 +119,8 @@ def _under_way(facts: Facts, found: RunFacts) -> Iterator[Reason]:
         )
 
 
-def _turn(found: RunFacts) -> Iterator[Reason]:
-    if found.turn is None:
+def _turn(facts: Facts, found: RunFacts) -> Iterator[Reason]:
+    if found.turn is None or found.turn == Turn(facts.fired_at):
         return
     words = (
         "it ended at once, since a later firing was due already: that of {latest}"
@@ -147,7 +148,7 @@ def _started_late(facts: Facts, found: RunFacts) -> Iterator[Reason]:
     started = found.run.started
     late = started - facts.fire_time
     values: dict[str, Value] = {"late": late, "started": started}
-    backfill = facts.record.backfill_of(facts.fire_time)
+    backfill = facts.record.backfill_of(facts.fire_time, facts.due)
     if late <= LATE:
         return
     if backfill is not None and facts.fire_time < backfill.at <= started:
@@ -160,18 +161,18 @@ def _started_late(facts: Facts, found: RunFacts) -> Iterator[Reason]:
     if late <= facts.jitter + LATE:
         yield Reason(
             "jitter",
-            "it was started {late} after that time, within its jitter of {jitter}",
+            "its jitter put it off by {jitter}",
             values=values | {"jitter": facts.jitter},
         )
         return
-    looked = facts.record.looked_at(facts.fire_time)
-    if looked is not None and looked - facts.fire_time > facts.jitter + LATE:
+    looked = facts.record.looked_at(facts.due)
+    if looked is not None and looked - facts.due > LATE:
         yield Reason(
             "late_server",
             "it was started {late} late, as Temporal was away and only came to it at {looked}",
             values=values | {"looked": looked},
         )
-    before = facts.under_way_at(facts.fire_time + facts.jitter)
+    before = facts.under_way_at(facts.due)
     if before is not None and before.ended is not None and before.ended <= started + LATE:
         yield Reason(
             "buffered",
@@ -180,7 +181,7 @@ def _started_late(facts: Facts, found: RunFacts) -> Iterator[Reason]:
             mend="let the job be quicker, or its firings rarer",
             values=values | {"before": before.workflow_id, "ended": before.ended},
         )
-    elif looked is None or looked - facts.fire_time <= facts.jitter + LATE:
+    elif looked is None or looked - facts.due <= LATE:
         yield Reason(
             "late",
             "it was started {late} late; Temporal doesn't tell why, but it starts 30 runs of a "

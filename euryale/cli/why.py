@@ -172,7 +172,7 @@ def _as_dict(
     """The answer for programs."""
     schedule = facts.schedule
     return (
-        {"nominal": _nominal(job, facts).isoformat(), "fire_time": facts.fire_time.isoformat()}
+        {"nominal": _nominal(job, facts).isoformat(), "due": facts.due.isoformat()}
         | verdict.as_dict(say)
         | {
             "run": facts.run and facts.run.run.workflow_id,
@@ -205,7 +205,7 @@ def _known(facts: "Facts", say: "Callable[[Value], str]") -> Table:
 
 
 def _rows(facts: "Facts", say: "Callable[[Value], str]") -> "Iterator[tuple[str, str]]":
-    yield "due", say(facts.fire_time)
+    yield "due", say(facts.due)
     if facts.run is not None:
         yield "run", facts.run.run.workflow_id
         yield "started", say(facts.run.run.started)

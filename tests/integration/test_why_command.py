@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
-from contextlib import chdir
+from collections.abc import AsyncIterator, Callable
+from contextlib import chdir, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError
 from typer.testing import CliRunner
 
 from euryale import Euryale, EuryalePlugin
@@ -28,6 +30,9 @@ from euryale.cli import cli
 from euryale.evidence import Reason, Verdict
 from euryale.firing import last_firing
 from euryale.job import Job
+from euryale.lateness import SCHEDULED_BY, SCHEDULED_START_TIME
+from euryale.memo import MEMO, scheduled_memo
+from euryale.spread import spread_of
 from euryale.why import why
 from euryale.why_facts import collect_facts
 from euryale.worker import make_worker, serve
@@ -111,11 +116,18 @@ class Shop:
 
 
 @pytest.fixture
-def make_shop(client: Client, tmp_path: Path) -> Callable[..., Shop]:
-    def make(more: str = "", body: str = "...", schedule: str = EVERY_SECOND) -> Shop:
-        return Shop(client, tmp_path, more, body, schedule)
+async def make_shop(client: Client, tmp_path: Path) -> AsyncIterator[Callable[..., Shop]]:
+    made: list[Shop] = []
 
-    return make
+    def make(more: str = "", body: str = "...", schedule: str = EVERY_SECOND) -> Shop:
+        made.append(Shop(client, tmp_path, more, body, schedule))
+        return made[-1]
+
+    yield make
+    for shop in made:
+        # The tests after this one should have the server to themselves.
+        with suppress(RPCError):
+            await shop.schedule.delete()
 
 
 def told(verdict: Verdict) -> tuple[str, list[tuple[str, str]]]:
@@ -206,7 +218,6 @@ async def test_a_firing_that_waits_for_a_run_says_for_which(
     first = await shop.first_run()
     reason = await shop.last("buffered")
     assert reason.values["run"] == f"{shop.app.name}/tick-{first:%Y-%m-%dT%H:%M:%SZ}"
-    await shop.schedule.delete()
 
 
 async def test_a_failure_is_told_with_its_line_its_call_and_its_attempts(
@@ -268,6 +279,60 @@ async def test_a_schedule_that_was_deleted_says_when(make_shop: Callable[..., Sh
     await shop.schedule.delete()
     reason = await shop.last("deleted")
     assert reason.words == "the schedule was deleted at {deleted}"
+
+
+async def test_the_time_that_a_window_and_a_jitter_put_a_firing_off_to_is_told(
+    make_shop: Callable[..., Shop],
+) -> None:
+    shop = make_shop("window=3600, jitter=600", schedule="30 4 * * *")
+    await shop.apply()
+    spread = spread_of(shop.schedule.id, timedelta(hours=1))
+    firing = YESTERDAY + timedelta(days=7)
+    facts = await collect_facts(shop.client, shop.app, shop.job, firing)
+    assert facts.fire_time == firing + spread
+    assert timedelta(0) <= facts.jitter < timedelta(minutes=10)
+    verdict = why(facts)
+    assert told(verdict) == ("will run", [("comes", "surely"), ("no_worker", "surely")])
+    assert verdict.reasons[0].values["due"] == facts.due
+    assert facts.due in (await shop.schedule.describe()).info.next_action_times
+
+
+async def test_a_late_run_that_caught_up_the_latest_firing_says_so_for_each(
+    make_shop: Callable[..., Shop],
+) -> None:
+    shop = make_shop("catch_up='latest'", schedule="@hourly")
+    latest = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    missed = [latest - number * timedelta(hours=1) for number in (2, 1)]
+    memo = scheduled_memo(shop.job.config, spread=timedelta(0), since=YESTERDAY)
+    run = await shop.client.start_workflow(
+        "tick",
+        {},
+        id=f"{shop.schedule.id}-{missed[0]:%Y-%m-%dT%H:%M:%SZ}",
+        task_queue=shop.app.name,
+        memo={MEMO: memo},
+        search_attributes=TypedSearchAttributes(
+            [
+                SearchAttributePair(SCHEDULED_START_TIME, missed[0]),
+                SearchAttributePair(SCHEDULED_BY, shop.schedule.id),
+            ]
+        ),
+    )
+    await shop.serve(run.result)
+
+    verdict = await shop.why(missed[0])
+    kinds = [reason.kind for reason in verdict.reasons]
+    assert kinds[:2] == ["completed", "superseded"]
+    assert verdict.reasons[1].values == {"latest": latest}
+    async with asyncio.timeout(20):
+        # Visibility follows a moment later.
+        while (verdict := await shop.why(latest)).reasons[0].kind != "superseded":
+            await asyncio.sleep(0.1)
+    (reason,) = verdict.reasons
+    assert reason.words == "the run {run}, started late, ran for it"
+    assert reason.values["run"] == run.id
+    (reason,) = (await shop.why(missed[1])).reasons
+    assert reason.kind == "superseded"
+    assert (reason.values["latest"], reason.values["run"]) == (latest, run.id)
 
 
 # --- the command

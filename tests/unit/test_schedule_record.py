@@ -124,10 +124,11 @@ def test_a_backfill_tells_the_stretches_that_it_runs() -> None:
         ]
     )
     assert [change.kind for change in record.changes] == ["first", "backfilled", "triggered"]
-    found = record.backfill_of(at(-45))
+    found = record.backfill_of(at(-45), at(-45))
     assert found is not None
     assert (found.at, found.by) == (at(1), "7@laptop")
-    assert record.backfill_of(at(-10)) is None
+    assert record.backfill_of(at(-10), at(-10)) is None
+    assert record.backfill_of(at(-61), at(-60)) == found
 
 
 def test_the_scheduler_looked_at_a_firing_when_it_next_woke_up_for_good() -> None:

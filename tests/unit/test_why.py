@@ -427,11 +427,11 @@ RUNS: dict[str, tuple[Facts, str, dict[str, str]]] = {
         },
     ),
     "that was put off by its jitter": (
-        facts(run=RunFacts(run(4, 5)), jitter=timedelta(minutes=10)),
+        facts(run=RunFacts(run(4, 5)), jitter=timedelta(minutes=4)),
         "completed",
         {
             "completed": "it completed at 12:05, after 0:01:00",
-            "jitter": "it was started 0:04:00 after that time, within its jitter of 0:10:00",
+            "jitter": "its jitter put it off by 0:04:00",
         },
     ),
     "that waited for the one before": (
