@@ -19,9 +19,9 @@ from temporalio.client import (
 
 from euryale.calendars import CompiledSchedule, compile_calendars
 from euryale.cron import CronExpression, Every
+from euryale.moved_calendars import put_off
 from euryale.omissions import local_day, takes_whole_minutes
 from euryale.ranges import ranges
-from euryale.spread import put_off
 from euryale.timetable import Timetable
 from euryale.zones import time_zone
 

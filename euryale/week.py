@@ -1,8 +1,8 @@
 """The firings of all jobs over some days, counted by the hour, and the herds among them.
 
 A herd is more firings due in one second than Temporal starts in one: it caps the starts of a
-namespace at 30 a second by default, so that the rest of the herd starts late. Jobs with jitter are
-spread by Temporal itself and belong to no herd.
+namespace at 30 a second by default, so that the rest of the herd starts late. Jobs with jitter or
+a window are spread, and belong to no herd.
 """
 
 import heapq
@@ -108,7 +108,7 @@ def week(
         zone: The IANA name of the zone whose days and hours are counted by.
         start: The first day.
         days: How many days, at least one.
-        spread: The names of the jobs with jitter, which belong to no herd.
+        spread: The names of the jobs with jitter or a window, which belong to no herd.
 
     Raises:
         ScheduleInvalid: No zone bears the name.

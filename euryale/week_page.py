@@ -221,8 +221,8 @@ def _herds(herds: Sequence[Herd]) -> str:
     )
     return (
         f"<h2>Herds</h2><p>More than {STARTS_A_SECOND} firings in one second: Temporal starts that "
-        "many of a namespace in a second by default, and the rest late. <code>jitter</code>, or "
-        "<code>H</code> for the minute, spreads them.</p><div class='wide'><table class='list'>"
+        "many of a namespace in a second by default, and the rest late. <code>window</code>, "
+        "<code>jitter</code> or <code>H</code> for the minute spreads them.</p><div class='wide'><table class='list'>"
         "<thead><tr><th>due at</th><th class='number'>jobs</th><th></th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )

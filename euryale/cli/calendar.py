@@ -64,7 +64,7 @@ def calendar(
             zone=zone,
             start=first or datetime.now(time_zone(zone)).date(),
             days=days,
-            spread={job.name for job in jobs if job.config.jitter},
+            spread={job.name for job in jobs if job.config.jitter or job.config.window},
         )
         if output == "html":
             _print_raw(_page(project, shown, jobs))

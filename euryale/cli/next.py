@@ -16,6 +16,8 @@ from euryale.cli.times import distance, moment, offset
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from euryale.job import Job
+    from euryale.project import Project
     from euryale.seams import Seam, SeamEffect
     from euryale.timetable import Timetable
 
@@ -26,10 +28,15 @@ _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What was asked about: a job, or a schedule of no job (then without a name)."""
+    """What was asked about: a job, or a schedule of no job (then without a name).
+
+    By the spread all starts are put off, by up to the jitter each.
+    """
 
     name: str | None
     timetable: "Timetable"
+    spread: timedelta = timedelta(0)
+    jitter: timedelta = timedelta(0)
 
 
 def next_firings(
@@ -85,6 +92,7 @@ def next_firings(
     """Show when a job or an expression fires next, without a server."""
     with reporting(output) as screen:
         from euryale.cli.given import given_time  # noqa: PLC0415 -- slow to import
+        from euryale.spread import starts  # noqa: PLC0415
         from euryale.timetable import firings, just_before  # noqa: PLC0415
         from euryale.timetable_words import timetable_in_words, timetable_text  # noqa: PLC0415
         from euryale.zones import time_zone  # noqa: PLC0415
@@ -97,6 +105,9 @@ def next_firings(
             # The time itself may be one of the firings.
             after = just_before(given_time(since, time_zone(timetable.zone), "--from"))
         times = list(islice(firings(timetable, after=after), count))
+        started = [
+            starts(timetable, time, spread=found.spread, jitter=found.jitter) for time in times
+        ]
         changes = _changes(timetable, after, times)
         words, text = timetable_in_words(timetable), timetable_text(timetable)
         screen.result(
@@ -107,26 +118,33 @@ def next_firings(
                 "dst": timetable.dst,
                 "words": words,
                 "times": [time.isoformat() for time in times],
+                "spread": found.spread.total_seconds(),
+                "jitter": found.jitter.total_seconds(),
+                "starts": [
+                    {"first": first.isoformat(), "last": last.isoformat()}
+                    for first, last in started
+                ],
                 "clock_changes": [
                     seam.as_dict() | {"effects": [effect.as_dict() for effect in effects]}
                     for seam, effects in changes
                 ],
             },
             Text.assemble((found.name or text, "cyan"), f"  {words} ({timetable.zone})"),
-            *(_lines(times, changes, now) if times else ["it never fires"]),
+            *(_lines(times, started, changes, now) if times else ["it never fires"]),
         )
 
 
 def _find(asked: str, app: str | None, *, tz: str | None, dst: Any) -> _Asked:
     """The job of that name, or the schedule that the text is."""
-    from euryale.timetable import parse_timetable  # noqa: PLC0415 -- slow to import
+    from euryale.spread import spread_of  # noqa: PLC0415 -- slow to import
+    from euryale.timetable import parse_timetable  # noqa: PLC0415
     from euryale.zones import time_zone  # noqa: PLC0415
 
     zone = None if tz is None else time_zone(tz, where="--tz").key
     if not _JOB_NAME.fullmatch(asked):
         timetable = parse_timetable(asked, zone=zone, dst=dst or "once")
         return _Asked(None, timetable)
-    job = _job(asked, app)
+    project, job = _job(asked, app)
     timetable = job.timetable
     if zone is not None:
         for expression in timetable.expressions:
@@ -134,17 +152,19 @@ def _find(asked: str, app: str | None, *, tz: str | None, dst: Any) -> _Asked:
         timetable = replace(timetable, zone=zone)
     if dst is not None:
         timetable = replace(timetable, dst=dst)
-    return _Asked(job.name, timetable)
+    spread = spread_of(f"{project.app.name}/{job.name}", job.config.window)
+    return _Asked(job.name, timetable, spread, job.config.jitter)
 
 
-def _job(name: str, app: str | None) -> Any:
+def _job(name: str, app: str | None) -> "tuple[Project, Job]":
     """The job of that name; says of a name that is none that it is no schedule either."""
     from euryale.cron import parse_schedule  # noqa: PLC0415 -- slow to import
     from euryale.errors import AppNotFound, JobUnknown, ScheduleInvalid  # noqa: PLC0415
     from euryale.project import load_project  # noqa: PLC0415
 
     try:
-        return load_project(app).job(name)
+        project = load_project(app)
+        return project, project.job(name)
     except (AppNotFound, JobUnknown) as error:
         try:
             parse_schedule(name)
@@ -181,22 +201,42 @@ def _changes(
 
 def _lines(
     times: "Sequence[datetime]",
+    started: "Sequence[tuple[datetime, datetime]]",
     changes: "Sequence[tuple[Seam, tuple[SeamEffect, ...]]]",
     now: datetime,
 ) -> "Iterator[Text]":
     """A line for each firing, and one for each change of the clocks before it."""
     aways = [_away(time - now) for time in times]
-    widths = max(len(moment(time)) for time in times), max(map(len, aways))
+    shown = [
+        f"{moment(time)}{_starts(time, *each)}" for time, each in zip(times, started, strict=True)
+    ]
+    widths = max(map(len, shown)), max(map(len, aways))
     left = list(changes)
-    for time, away in zip(times, aways, strict=True):
+    for time, told, away in zip(times, shown, aways, strict=True):
         while left and left[0][0].at <= time:
             seam, effects = left.pop(0)
-            told = "; ".join(effect.words for effect in effects)
-            yield Text(f"~ {seam.words}{': ' if told else ''}{told}", style="yellow")
+            changed = "; ".join(effect.words for effect in effects)
+            yield Text(f"~ {seam.words}{': ' if changed else ''}{changed}", style="yellow")
         yield Text.assemble(
-            moment(time).ljust(widths[0]),
+            told.ljust(widths[0]),
             (f"   {away.ljust(widths[1])}   {offset(time)}", "dim"),
         )
+
+
+def _starts(time: datetime, first: datetime, last: datetime) -> str:
+    """When the run of a firing starts, where that isn't at the firing itself."""
+    if time == last:
+        return ""
+    return f", starts {_clock(first, time)}" + (
+        f" to {_clock(last, first)}" if first != last else ""
+    )
+
+
+def _clock(time: datetime, beside: datetime) -> str:
+    """A time of day; the whole time where its date is another one."""
+    if time.date() != beside.date():
+        return moment(time)
+    return f"{time:%H:%M:%S}" if time.second else f"{time:%H:%M}"
 
 
 def _away(duration: timedelta) -> str:

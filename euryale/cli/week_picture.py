@@ -76,8 +76,8 @@ def _herds(herds: Sequence[Herd]) -> Iterator[Text]:
     yield Text.assemble(
         ("herds", "bold red"),
         f": more than {STARTS_A_SECOND} firings in one second; Temporal starts that many of a "
-        "namespace in a second by default, and the rest late. `jitter`, or H for the minute, "
-        "spreads them",
+        "namespace in a second by default, and the rest late. `window`, `jitter` or H for the "
+        "minute spreads them",
     )
     groups = same_herds(herds)
     for names, group in groups[:_MOST_HERDS]:

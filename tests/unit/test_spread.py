@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.client import ScheduleCalendarSpec, ScheduleRange
 
+from euryale.moved_calendars import put_off
 from euryale.ranges import ranges
-from euryale.spread import put_off, spread_of
+from euryale.spread import spread_of
 from euryale.timetable import firings, parse_timetable
 from euryale.timetable_calendars import compile_timetable
 
