@@ -29,7 +29,7 @@ from euryale.held import held_schedules
 from euryale.ledger import Ledger
 from euryale.mark import mark_of
 from euryale.pauses import PauseNote
-from euryale.plan import Change, Plan, make_plan
+from euryale.plan import WORK, Change, Kind, Plan, make_plan
 from euryale.registry import Registry
 from euryale.release import Release
 from euryale.rename import begin_rename, end_rename
@@ -181,6 +181,10 @@ async def apply(client: Client, wish: Wish, told: Told | None = None) -> ApplyRe
         trusted = settled or turn.quiet is None or turn.quiet > LAG
         writing = _Writing(client, wish, turn, trusted=trusted and not wish.deep, told=told)
         applied = await writing.all(planned)
+        if not trusted:
+            # What an older release made in its last moment may be in no list until now.
+            late = Plan((await plan(client, wish, turn.ledger)).of("removed"))
+            applied += tuple(one for one in await writing.all(late) if one not in applied)
         turn.executions |= _unrecorded(planned, turn.ledger)
         turn.applied = digest
         return ApplyReport(wish.release, turn.sequence, applied)
@@ -226,16 +230,17 @@ class _Writing:
 
     async def all(self, planned: Plan) -> tuple[Applied, ...]:
         places = asyncio.Semaphore(AT_ONCE)
-        todo = planned.work if self.trusted else (*planned.work, *planned.of("unchanged"))
+        kinds: frozenset[Kind] = WORK if self.trusted else WORK | {"unchanged"}
+        total = len(planned.of(*kinds))
 
         async def one(change: Change) -> Applied:
-            if change not in todo:
+            if change.kind not in kinds:
                 return _left(change)
             async with places:
                 applied = await self._guarded(change)
             self.done += 1
             if self.told is not None:
-                self.told(self.done, len(todo), applied)
+                self.told(self.done, total, applied)
             return applied
 
         try:
