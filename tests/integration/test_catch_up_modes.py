@@ -85,6 +85,9 @@ async def test_after_an_outage_each_mode_runs_what_it_says_and_the_simulation_sa
         async with jobs.served(client):
             for schedule_id, mode in zip(ids, MODES, strict=True):
                 await compare(client, jobs, schedule_id, mode, first=first, down=down)
+        for mode in ("latest", "latest-of-all"):
+            late = client.get_workflow_handle(f"outages/{mode}-{first:%Y-%m-%dT%H:%M:%SZ}")
+            await jobs.replay(await late.fetch_history())
     finally:
         server.stop()
 

@@ -12,8 +12,10 @@ from temporalio.client import (
     ScheduleHandle,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
+    WorkflowHistory,
 )
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Replayer
 
 from euryale import Euryale, EuryalePlugin, instance, read
 from euryale.registry import Registry
@@ -74,9 +76,16 @@ class Jobs:
 
     @asynccontextmanager
     async def served(self, client: Client) -> AsyncIterator[None]:
-        plugin = EuryalePlugin(self.app, root=self.root, apply_schedules=False)
-        async with make_worker(client, plugin):
+        async with make_worker(client, self._plugin()):
             yield
+
+    async def replay(self, history: WorkflowHistory) -> None:
+        """Replay a run; raises if it goes another way than it did."""
+        replayer = Replayer(workflows=[], plugins=[self._plugin()], build_id="replay")
+        await replayer.replay_workflow(history)
+
+    def _plugin(self) -> EuryalePlugin:
+        return EuryalePlugin(self.app, root=self.root, apply_schedules=False)
 
 
 def write_jobs(
