@@ -470,13 +470,16 @@ async def test_the_watchdogs_schedule_is_made_kept_and_removed(
     await apply_watchdog(client, app_name, None, app_name)
 
 
-PROJECT = """
-import os
+WORKER = """
+import asyncio
 from datetime import timedelta
+from pathlib import Path
 
-from euryale import Euryale
-from euryale.hooks import WebhookHook
-from euryale.watchdog import Watchdog
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from euryale import Euryale, EuryalePlugin, Watchdog, WebhookHook
+from euryale.worker import make_worker
 
 
 class Lamp:
@@ -489,6 +492,14 @@ app = Euryale(
     jobs=["{name}"],
     watchdog=Watchdog(hooks=[WebhookHook("{url}")], every=timedelta(days=1), failures=1),
 )
+
+
+async def main():
+    client = await Client.connect("{address}", data_converter=pydantic_data_converter)
+    await make_worker(client, EuryalePlugin(app, root=Path.cwd())).run()
+
+
+asyncio.run(main())
 """
 
 
@@ -496,17 +507,13 @@ async def test_a_worker_that_is_killed_while_it_tells_makes_another_tell_it_unde
     client: Client, temporal_address: str, tmp_path: Path, app_name: str, web: Web
 ) -> None:
     write_job(tmp_path, app_name, "nightly")
-    (tmp_path / "lamp_app.py").write_text(PROJECT.format(name=app_name, url=web.url))
-    (tmp_path / "pyproject.toml").write_text('[tool.euryale]\napp = "lamp_app:app"\n')
+    script = tmp_path / "lamp_worker.py"
+    script.write_text(WORKER.format(name=app_name, url=web.url, address=temporal_address))
     workers: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
-        command = [sys.executable, "-m", "euryale.cli", "worker", "--address", temporal_address]
-        workers.append(
-            subprocess.Popen(
-                command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-        )
+        command = [sys.executable, str(script)]
+        workers.append(subprocess.Popen(command, cwd=tmp_path))
 
     def kill() -> None:
         """End the first worker before it gets an answer, and put another in its place."""
@@ -533,7 +540,7 @@ async def test_a_worker_that_is_killed_while_it_tells_makes_another_tell_it_unde
         await watched.look()
     finally:
         for worker in workers:
-            worker.terminate()
+            worker.kill()
             worker.wait(20)
     (first, _), (second, _) = web.posted()
     assert first["Idempotency-Key"] == second["Idempotency-Key"]
