@@ -81,7 +81,7 @@ class Progress:
         stuck: Why no worker can go on with it at the moment; empty if one can.
         result: What the handler returned, as Temporal carries it.
         failure: Why it failed, as Temporal carries it.
-        reason: Why it was terminated, as whoever did it said.
+        reason: Why it was cancelled or terminated, as whoever did it said.
         continued_in: The id of the run that goes on with its work, if it ended for that.
         event: The number of the last event of its history that is counted.
     """
@@ -137,6 +137,8 @@ def _of_the_run(progress: Progress, event: HistoryEvent) -> dict[str, Any]:
         case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             failure = event.workflow_task_failed_event_attributes.failure
             return {"stuck": failure.message or "a worker failed to go on with it"}
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+            return {"reason": event.workflow_execution_cancel_requested_event_attributes.cause}
         case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             return {"stuck": ""}
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
@@ -175,6 +177,10 @@ def _one_more(counts: Mapping[str, int], name: str) -> Mapping[str, int]:
 
 def _ended(progress: Progress, event: HistoryEvent, status: Status) -> Progress:
     attributes = _attributes(event)
+    reasons = {
+        "cancelled": progress.reason,
+        "terminated": getattr(attributes, "reason", ""),
+    }
     return replace(
         progress,
         status=status,
@@ -183,7 +189,7 @@ def _ended(progress: Progress, event: HistoryEvent, status: Status) -> Progress:
         stuck="",
         result=attributes.result if status == "completed" else None,
         failure=attributes.failure if status == "failed" else None,
-        reason=attributes.reason if status == "terminated" else "",
+        reason=reasons.get(status, ""),
     )
 
 

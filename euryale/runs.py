@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
@@ -53,6 +54,8 @@ _RECENT = 500
 
 _SHORTEST_PART = 3
 """Characters of an id that tell something by themselves."""
+
+_LONGEST_KEPT = timedelta(days=365)
 
 _SCHEDULED_START = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
@@ -236,6 +239,19 @@ async def said_of(execution: WorkflowExecution) -> dict[str, Any]:
     """What the engine wrote into the memo of a run when it was started; empty if nothing."""
     said: Any = await execution.memo_value(MEMO, default=None)
     return said if isinstance(said, dict) else {}
+
+
+async def remembered_since(client: Client, now: datetime) -> datetime:
+    """From when on Temporal still knows each run: it forgets them some time after their end.
+
+    Raises:
+        RPCError: The server can't be reached or refuses.
+    """
+    described = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace), retry=True
+    )
+    kept = described.config.workflow_execution_retention_ttl.ToTimedelta()
+    return now - kept if kept else now - _LONGEST_KEPT
 
 
 async def find_run(client: Client, app: str, text: str) -> Run:

@@ -16,6 +16,7 @@ import typer
 from euryale.cli.apply import apply
 from euryale.cli.backfill import backfill
 from euryale.cli.calendar import calendar
+from euryale.cli.cancel import cancel
 from euryale.cli.dev import dev
 from euryale.cli.dst import dst
 from euryale.cli.freeze import freeze, thaw
@@ -24,6 +25,9 @@ from euryale.cli.next import next_firings
 from euryale.cli.pause import pause, resume
 from euryale.cli.plan import plan
 from euryale.cli.run import run
+from euryale.cli.run_logs import logs
+from euryale.cli.runs import runs
+from euryale.cli.show import show
 from euryale.cli.simulate import simulate
 from euryale.cli.why import why
 from euryale.cli.worker import worker
@@ -40,9 +44,13 @@ cli = typer.Typer(
 cli.command("dev")(dev)
 cli.command("worker")(worker)
 cli.command("list")(list_jobs)
+cli.command("show")(show)
 cli.command("plan")(plan)
 cli.command("apply")(apply)
 cli.command("run")(run)
+cli.command("cancel")(cancel)
+cli.command("runs")(runs)
+cli.command("logs")(logs)
 cli.command("pause")(pause)
 cli.command("resume")(resume)
 cli.command("freeze")(freeze)

@@ -56,7 +56,7 @@ class EndedRun:
         return {
             "name": self.run.name,
             "workflow_id": self.run.handle.id,
-            "run_id": self.run.handle.first_execution_run_id,
+            "run_id": self.run.handle.first_execution_run_id or self.run.handle.run_id,
             "status": self.progress.status,
             "seconds": round(self.progress.elapsed.total_seconds(), 3),
             "calls": dict(self.progress.finished),
