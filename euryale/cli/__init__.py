@@ -20,6 +20,7 @@ from euryale.cli.cancel import cancel
 from euryale.cli.dev import dev
 from euryale.cli.dst import dst
 from euryale.cli.freeze import freeze, thaw
+from euryale.cli.imports import imports
 from euryale.cli.jobs import check, list_jobs
 from euryale.cli.next import next_firings
 from euryale.cli.pause import pause, resume
@@ -62,6 +63,7 @@ cli.command("calendar")(calendar)
 cli.command("dst")(dst)
 cli.command("simulate")(simulate)
 cli.command("check")(check)
+cli.add_typer(imports, name="import")
 
 
 def _print_version(wanted: bool) -> None:

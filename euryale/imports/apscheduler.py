@@ -8,32 +8,27 @@ import contextlib
 import copy
 import json
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 from euryale.config import ScheduledJobConfig
-from euryale.cron_fields import HOUR, MINUTE, SECOND
 from euryale.errors import ImportUnreadable, ScheduleInvalid
-from euryale.imports.cron_text import CronFields, field_text
+from euryale.imports.anchored import anchored_expressions
+from euryale.imports.cron_text import CronFields
 from euryale.imports.entry import Firings, ImportedJob, Reading, Refusal
 from euryale.imports.job_names import job_name
-from euryale.imports.python_file import import_file
+from euryale.imports.python_file import import_file, shown_name
 from euryale.zones import LAST_YEAR, time_zone
 
-_Key = TypeVar("_Key", bound=Hashable)
-
-_DAY = timedelta(days=1)
-_WEEK = timedelta(days=7)
-_SECOND = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_REPEAT = timedelta(hours=3)
 _STEP = timedelta(minutes=1)
 _SHORTEST_CATCH_UP = 10
+_DEFAULT_GRACE = 1
 _NO_LIMIT = timedelta(days=365)
-_MOST_EXPRESSIONS = 24
 _ALL_WEEKS = frozenset(range(1, 54))
 _EVERY_DAY = frozenset(range(1, 32))
 _EVERY_WEEKDAY = frozenset(range(7))
@@ -93,11 +88,14 @@ def read_apscheduler(path: Path, *, zone: str | None = None) -> Reading:
             mend="name the file that adds the jobs, and let it do so at its top level; what stands "
             "below `if __name__ == \"__main__\":` isn't run, and job stores aren't opened",
         )
-    named = "" if zone else "; `--tz` names another zone"
+    local = zone is None and any(
+        isinstance(each, ImportedJob) and each.zone == "UTC" for each in found
+    )
+    note = "where no zone is named, APScheduler takes its machine's, which was taken to be UTC"
     return Reading(
         tuple(each for each in found if isinstance(each, ImportedJob)),
         tuple(each for each in found if isinstance(each, Refusal)),
-        (f"where no zone is named, APScheduler takes the machine's: here {zone or 'UTC'}{named}",),
+        (f"{note}; `--tz` names another zone",) if local else (),
     )
 
 
@@ -153,7 +151,7 @@ def _job(job: Any, scheduler: Any) -> ImportedJob | Refusal:
         return Refusal(origin, str(trigger), f"{error.what}; name an IANA zone in the trigger")
     except ValueError as error:
         return Refusal(origin, str(trigger), " ".join(str(error).split()))
-    work = str(getattr(job, "func_ref", None) or job.name)
+    work = shown_name(str(getattr(job, "func_ref", None) or job.name))
     return ImportedJob(
         origin=origin,
         written=str(trigger),
@@ -312,42 +310,10 @@ def _interval(trigger: Any) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         return [{"schedule": interval, **end}], (_PHASE,)
     start = {"start_at": anchor} if anchor > datetime.now(UTC) else {}
     plain = {"schedule": interval, **start, **end}
-    if expressions := _anchored(interval, anchor):
+    if expressions := anchored_expressions(interval, anchor):
         schedule = expressions[0] if len(expressions) == 1 else expressions
         return [plain, {"schedule": schedule, **start, **end}], ()
     return [plain], (_ANCHORED,)
-
-
-def _anchored(interval: timedelta, anchor: datetime) -> tuple[str, ...]:
-    """Expressions in UTC that fire at equal distances from a moment; none if they are too many."""
-    if interval == _WEEK:
-        times, weekday = [anchor], str(anchor.isoweekday() % 7)
-    elif _DAY % interval:
-        return ()
-    else:
-        times, weekday = [anchor + count * interval for count in range(_DAY // interval)], "*"
-    hours = _grouped(((time.second, time.minute), time.hour) for time in times)
-    minutes = _grouped(((second, at), minute) for (second, minute), at in hours.items())
-    seconds = _grouped(((at, minute), second) for (second, at), minute in minutes.items())
-    if len(seconds) > _MOST_EXPRESSIONS:
-        return ()
-    return tuple(
-        " ".join(
-            [
-                *([] if second == (0,) else [field_text(second, SECOND)]),
-                field_text(minute, MINUTE),
-                f"{field_text(hour, HOUR)} * * {weekday}",
-            ]
-        )
-        for (hour, minute), second in seconds.items()
-    )
-
-
-def _grouped(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, tuple[int, ...]]:
-    groups: dict[_Key, list[int]] = {}
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
-    return {key: tuple(sorted(values)) for key, values in groups.items()}
 
 
 def _whole_second(time: datetime) -> datetime:
@@ -365,6 +331,9 @@ def _options(job: Any, trigger: Any, scheduler: Any) -> tuple[dict[str, Any], li
     if grace is None:
         config["catch_up"] = _NO_LIMIT
         notes.append("misfire_grace_time=None knows no limit: catch_up is a year, Temporal's most")
+    elif grace == _DEFAULT_GRACE:
+        # Nobody has thought about it: our own default is as good.
+        pass
     elif grace >= _SHORTEST_CATCH_UP:
         config["catch_up"] = timedelta(seconds=grace)
     else:

@@ -18,7 +18,7 @@ from euryale.errors import ImportUnreadable, ScheduleInvalid
 from euryale.imports.cron_text import CronFields
 from euryale.imports.entry import Firings, ImportedJob, Reading, Refusal
 from euryale.imports.job_names import job_name
-from euryale.imports.python_file import import_file
+from euryale.imports.python_file import import_file, shown_name
 from euryale.zones import LAST_YEAR, next_transition, time_zone
 
 _SETTINGS = ("beat_schedule", "CELERY_BEAT_SCHEDULE", "CELERYBEAT_SCHEDULE")
@@ -140,14 +140,15 @@ def _entry(key: str, entry: Any, app: Any, zone: str) -> ImportedJob | Refusal:
         )
     except ValueError as error:
         return Refusal(origin, written, " ".join(str(error).split()))
+    task = shown_name(str(entry["task"]))
     return ImportedJob(
         origin=origin,
         written=written,
-        work=str(entry["task"]),
+        work=task,
         candidates=candidates,
         firings=_firings(theirs, app, zone),
         zone=zone,
-        original=(f"task {entry['task']}, schedule {written}", *lines),
+        original=(f"task {task}, schedule {written}", *lines),
         notes=tuple(_notes(theirs)),
         nights=_NIGHTS,
     )

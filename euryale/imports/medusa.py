@@ -69,11 +69,11 @@ def read_medusa(path: Path, *, zone: str | None = None) -> Reading:
         raise ImportUnreadable(
             "there is no job file in it", where=str(path), mend="name Medusa's folder `src/jobs`"
         )
-    named = "" if zone else ", which was taken to be UTC; `--tz` names another zone"
+    note = "Medusa goes by its server's clock, which was taken to be UTC; `--tz` names another zone"
     return Reading(
         tuple(each for each in found if isinstance(each, ImportedJob)),
         tuple(each for each in found if isinstance(each, Refusal)),
-        (f"Medusa goes by its server's clock{named}",),
+        () if zone else (note,),
     )
 
 

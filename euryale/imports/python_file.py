@@ -10,6 +10,9 @@ from types import ModuleType
 
 from euryale.errors import ImportUnreadable
 
+# A file that lies in no package may bear the name of an installed one: `celery.py` often does.
+_PREFIX = "_imported_"
+
 
 def import_file(path: Path) -> ModuleType:
     """Import a file, under the name that it has in its package.
@@ -52,13 +55,22 @@ def import_file(path: Path) -> ModuleType:
         ) from error
 
 
+def shown_name(name: str) -> str:
+    """The name of something in an imported file, as its own program knows it.
+
+    Example:
+        >>> shown_name("_imported_clock:report")
+        'clock:report'
+    """
+    return name.removeprefix(_PREFIX)
+
+
 def _packaged(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
 def _alone(path: Path) -> ModuleType:
-    # A file that lies in no package may bear the name of an installed one: `celery.py` often does.
-    name = f"_imported_{path.stem}"
+    name = f"{_PREFIX}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is no Python file")

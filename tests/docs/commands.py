@@ -61,7 +61,17 @@ def check_command(words: list[str]) -> None:
 def check_euryale(arguments: list[str]) -> None:
     """Let the command line parse the arguments, without doing anything."""
     name, *rest = arguments
-    GROUP.commands[name].make_context(name, rest)
+    command = GROUP.commands[name]
+    if hasattr(command, "commands"):
+        name, *rest = rest
+        command = command.commands[name]
+    command.make_context(name, rest)
+
+
+def parameters_of(command: Any) -> list[Any]:
+    """The parameters of a command, or of all commands of a group."""
+    below = getattr(command, "commands", {}).values()
+    return [*command.params, *(each for one in below for each in parameters_of(one))]
 
 
 def _check_make(arguments: list[str]) -> None:

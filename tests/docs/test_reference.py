@@ -14,7 +14,7 @@ from euryale.limits import CALLS_AT_ONCE, HISTORY_EVENTS
 from euryale.runner import BLOCKS_ALLOWED
 from euryale.service import DEFAULT_TIMEOUT
 from euryale.worker import GRACE
-from tests.docs.commands import GROUP
+from tests.docs.commands import GROUP, parameters_of
 from tests.docs.pages import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -46,7 +46,7 @@ def first_column(text: str) -> list[str]:
 def options_of(command: str) -> set[str]:
     return {
         option
-        for parameter in GROUP.commands[command].params
+        for parameter in parameters_of(GROUP.commands[command])
         if parameter.param_type_name == "option" and not parameter.hidden
         for option in (*parameter.opts, *parameter.secondary_opts)
     }
@@ -115,14 +115,16 @@ def test_the_options_of_a_command_are_all_described_and_no_others(command: str) 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_variable_of_each_option_is_described(command: str) -> None:
-    for parameter in GROUP.commands[command].params:
+    for parameter in parameters_of(GROUP.commands[command]):
         if parameter.envvar is not None:
             assert f"`{parameter.envvar}`" in CLI
 
 
 def test_no_variable_of_its_own_is_described_that_does_not_exist() -> None:
     known = {
-        parameter.envvar for command in GROUP.commands.values() for parameter in command.params
+        parameter.envvar
+        for command in GROUP.commands.values()
+        for parameter in parameters_of(command)
     }
     assert set(re.findall(r"EURYALE_\w+", CLI)) <= known
 
