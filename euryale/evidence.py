@@ -20,6 +20,9 @@ Certainty = Literal["surely", "probably"]
 POLLED = timedelta(seconds=75)
 """A worker asks for work at least once a minute, the length of its long poll."""
 
+CLOSE = timedelta(seconds=2)
+"""What two things are apart at the most of which it isn't told which one came first."""
+
 Value = datetime | timedelta | int | str
 
 
@@ -219,17 +222,20 @@ class Facts:
         return since is not None and since <= self.fire_time
 
     def under_way_at(self, moment: datetime) -> Run | None:
-        """The run of the schedule, other than the firing's own, that was under way at a moment."""
-        own = None if self.run is None else self.run.run.workflow_id
-        under_way = [
+        """The run of the schedule that the firing met at a moment.
+
+        That may be one of an earlier firing that was started in that very moment, when Temporal
+        came to both of them late.
+        """
+        met = [
             run
             for run in self.runs
-            if run.workflow_id != own
-            and not run.by_hand
-            and run.started < moment
+            if run.fire_time is not None
+            and run.fire_time < self.fire_time
+            and run.started < moment + CLOSE
             and (run.ended is None or run.ended > moment)
         ]
-        return max(under_way, key=lambda run: run.started, default=None)
+        return max(met, key=lambda run: run.started, default=None)
 
 
 Outcome = Literal[

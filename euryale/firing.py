@@ -15,10 +15,9 @@ from euryale.seams import Seam, SeamEffect, seam_effects, seams
 from euryale.timetable import Timetable, firings, just_before
 from euryale.zones import time_zone
 
-Absence = Literal["no_match", "excepted", "before_start", "after_end", "left_out", "passed_once"]
+Absence = Literal["no_match", "excepted", "before_start", "after_end", "clocks_changed"]
 """Why a time is none of a job's firings: nothing in its schedule matches, `except` takes it out, it
-is before `start_at` or after `end_at`, the zone's clocks left it out, or it came twice and the job
-fires at the other pass."""
+is before `start_at` or after `end_at`, or the zone's clocks left it out or showed it twice."""
 
 # How far back the firing before a time is looked for: as far as needed, since a job that fires
 # every second has millions of firings in a year.
@@ -147,9 +146,7 @@ def _absence(
 ) -> tuple[Absence, str]:
     unlimited = replace(timetable, start_at=None, end_at=None, exceptions=())
     if not fires_at(unlimited, moment):
-        if effect is None:
-            return "no_match", ""
-        return ("left_out", "") if effect.outcome == "left_out" else ("passed_once", "")
+        return ("no_match" if effect is None else "clocks_changed"), ""
     if timetable.start_at is not None and moment < timetable.start_at:
         return "before_start", ""
     if timetable.end_at is not None and moment > timetable.end_at:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from euryale.catch_up import Turn
-from euryale.evidence import Facts, Reason, ScheduleFacts, Value, Verdict
+from euryale.evidence import CLOSE, Facts, Reason, ScheduleFacts, Value, Verdict
 from euryale.runs import Run
 from euryale.why_next import why_next
 from euryale.why_run import why_run
@@ -17,9 +17,6 @@ from euryale.why_schedule import not_applied, other_times, paused_then, used_up
 
 SETTLED = timedelta(seconds=30)
 """How long after a firing its run may still be about to start, where nothing is wrong."""
-
-_CLOSE = timedelta(seconds=2)
-"""What two things are apart at the most of which it isn't told which one came first."""
 
 _BUFFERING = ("buffer_one", "buffer_all")
 
@@ -156,7 +153,7 @@ def _overlapped(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
             values=values,
         )
     elif schedule.overlap == "skip" and schedule.skipped:
-        apart = run.ended is None or run.ended - facts.due > _CLOSE
+        apart = run.ended is None or run.ended - facts.due > CLOSE
         known = facts.is_recorded or not schedule.missed
         yield Reason(
             "overlapped",

@@ -3,18 +3,20 @@
 Known by the policy clock alone, so all of it is sure.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from euryale.evidence import Reason, Value, Verdict
-from euryale.firing import Firing, NoFiring
+from euryale.firing import Absence, Firing, NoFiring
 from euryale.timetable import Timetable
 from euryale.timetable_words import timetable_in_words, timetable_text
 
-_WORDS = {
+_WORDS: Mapping[Absence, str] = {
     "no_match": "nothing in its schedule ({schedule}: {meaning}) is at that time",
     "excepted": "its `except` takes that time out: {exception}",
     "before_start": "it is before its start_at, {start_at}",
     "after_end": "it is after its end_at, {end_at}",
+    "clocks_changed": "{seam}: {effect}, by dst={dst}",
 }
 
 
@@ -39,22 +41,21 @@ def why_no_firing(timetable: Timetable, found: NoFiring) -> Verdict:
         values["start_at"] = timetable.start_at
     if timetable.end_at is not None:
         values["end_at"] = timetable.end_at
-    if found.absence in _WORDS:
-        reason = Reason(found.absence, _WORDS[found.absence], values=values)
-    else:
-        reason = on_that_night(timetable, found) or Reason("no_match", _WORDS["no_match"])
+    values |= _of_that_night(timetable, found)
+    reason = Reason(found.absence, _WORDS[found.absence], values=values)
     return Verdict("no firing", (reason, _around(found.before, found.after)))
 
 
 def on_that_night(timetable: Timetable, found: Firing | NoFiring) -> Reason | None:
     """What becomes of the time on a night when clocks are changed; None on all others."""
+    values = _of_that_night(timetable, found)
+    return Reason("clocks_changed", _WORDS["clocks_changed"], values=values) if values else None
+
+
+def _of_that_night(timetable: Timetable, found: Firing | NoFiring) -> dict[str, Value]:
     if found.seam is None or found.effect is None:
-        return None
-    return Reason(
-        "clocks_changed",
-        "{seam}: {effect}, by dst={dst}",
-        values={"seam": found.seam.words, "effect": found.effect.words, "dst": timetable.dst},
-    )
+        return {}
+    return {"seam": found.seam.words, "effect": found.effect.words, "dst": timetable.dst}
 
 
 def _around(before: datetime | None, after: datetime | None) -> Reason:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from euryale.cli.options import AddressOption, AppOption, NamespaceOption, OutputOption
@@ -61,22 +60,25 @@ def why(
         project = load_project(app)
         job = project.job(name)
         say = _sayer(time_zone(job.timetable.zone))
-        found = _last_and_next(project, job) if time is None else [_find(project, job, time)]
+        now = datetime.now(UTC)
+        found = _last_and_next(project, job, now) if time is None else [_find(project, job, time)]
         missing = [each for each in found if isinstance(each, NoFiring)]
         if missing:
             verdict = why_no_firing(job.timetable, missing[0])
-            answers = [verdict.as_dict(say)]
+            answers = [{"asked": missing[0].asked.isoformat()} | verdict.as_dict(say)]
             text = [*_told(job, say(missing[0].asked), verdict, say)]
         else:
             firings = [each for each in found if not isinstance(each, NoFiring)]
-            explained = asyncio.run(_explain(project, job, firings, address, namespace))
+            explained = asyncio.run(
+                _explain(project, job, firings, now=now, address=address, namespace=namespace)
+            )
             answers = [_as_dict(job, facts, verdict, say) for facts, verdict in explained]
             text = [
                 line
                 for facts, verdict in explained
                 for line in (
                     *_told(job, say(_nominal(job, facts)), verdict, say),
-                    _known(facts, say),
+                    *_known(facts, say),
                     "",
                 )
             ][:-1] or ["it has never fired, and never will"]
@@ -120,12 +122,12 @@ def _asked(text: str, timetable: "Timetable") -> datetime:
     return given_time(text, zone, "TIME")
 
 
-def _last_and_next(project: "Project", job: "Job") -> "list[Firing | NoFiring]":
+def _last_and_next(project: "Project", job: "Job", now: datetime) -> "list[Firing | NoFiring]":
     from euryale.firing import Firing, last_firing  # noqa: PLC0415 -- slow to import
     from euryale.timetable import firings  # noqa: PLC0415
 
-    now = datetime.now(UTC) - _spread(project, job)
-    times = last_firing(job.timetable, now), next(firings(job.timetable, after=now), None)
+    until = now - _spread(project, job)
+    times = last_firing(job.timetable, until), next(firings(job.timetable, after=until), None)
     return [Firing(time) for time in times if time is not None]
 
 
@@ -139,6 +141,8 @@ async def _explain(
     project: "Project",
     job: "Job",
     found: "Iterable[Firing]",
+    *,
+    now: datetime,
     address: str | None,
     namespace: str | None,
 ) -> "list[tuple[Facts, Verdict]]":
@@ -152,7 +156,7 @@ async def _explain(
     client = await connect(address=address, namespace=namespace)
     explained = []
     for firing in found:
-        facts = await collect_facts(client, project.app, job, firing.fire_time)
+        facts = await collect_facts(client, project.app, job, firing.fire_time, now=now)
         verdict = explain(facts)
         if (night := on_that_night(job.timetable, firing)) is not None:
             verdict = replace(verdict, reasons=(*verdict.reasons, night))
@@ -196,12 +200,12 @@ def _told(
         yield Text.assemble(("  to do  ", "dim"), mend)
 
 
-def _known(facts: "Facts", say: "Callable[[Value], str]") -> Table:
-    """What is known of the firing."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0), style="dim")
-    for label, value in _rows(facts, say):
-        table.add_row(f"    {label}", value)
-    return table
+def _known(facts: "Facts", say: "Callable[[Value], str]") -> "Iterator[Text]":
+    """What is known of the firing, a line for each fact."""
+    rows = list(_rows(facts, say))
+    width = max(len(label) for label, _ in rows)
+    for label, value in rows:
+        yield Text(f"    {label.ljust(width)}   {value}", style="dim")
 
 
 def _rows(facts: "Facts", say: "Callable[[Value], str]") -> "Iterator[tuple[str, str]]":

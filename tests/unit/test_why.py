@@ -1,11 +1,14 @@
 """What follows from what is known of a firing: a table of facts and the reasons that they make."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+import euryale
 from euryale.catch_up import Turn
 from euryale.evidence import (
     Facts,
@@ -16,9 +19,12 @@ from euryale.evidence import (
     ScheduleFacts,
     Verdict,
 )
+from euryale.firing import Absence
 from euryale.runs import Run, Status
 from euryale.schedule_record import Change, ScheduleRecord
 from euryale.why import why
+
+ENGINE = Path(euryale.__file__).parent
 
 DUE = datetime(2026, 1, 5, 12, tzinfo=UTC)
 NOW = DUE + timedelta(hours=3)
@@ -587,6 +593,18 @@ def test_no_overlap_is_claimed(known: Facts) -> None:
     assert told(why(known)) == [("unexplained", "surely")]
 
 
+def test_a_firing_that_was_caught_up_together_with_an_earlier_one_met_its_run() -> None:
+    late = replace(run(-60, 10), started=at(3.91))
+    known = facts(
+        schedule=schedule(skipped=1),
+        record=ScheduleRecord(RECORDED, awake=(at(3.9),)),
+        runs=(late, run(60, 65)),
+    )
+    (reason,) = why(known).reasons
+    assert (reason.kind, reason.certainty) == ("overlapped", "surely")
+    assert reason.values["run"] == late.workflow_id
+
+
 def test_what_is_sure_leaves_out_what_is_likely() -> None:
     known = facts(schedule=schedule(missed=2, updated=at(60), skipped=1), runs=(run(-60, 10),))
     kinds = told(why(known))
@@ -598,6 +616,20 @@ def test_what_is_sure_leaves_out_what_is_likely() -> None:
 def test_a_sure_reason_is_told_though_the_runs_of_the_time_are_forgotten() -> None:
     known = facts(retention=timedelta(hours=1), record=ScheduleRecord(RESUMED))
     assert told(why(known)) == [("paused", "surely")]
+
+
+def test_the_kinds_of_reasons_are_all_described() -> None:
+    sources = [*ENGINE.glob("why*.py")]
+    kinds = {
+        kind
+        for source in sources
+        for kind in re.findall(r'Reason\(\s*"(\w+)"', source.read_text(encoding="utf-8"))
+    }
+    assert {"completed", "overlapped", "not_applied", "comes"} <= kinds
+    page = (ENGINE.parent / "docs" / "how-to" / "find-out-why.md").read_text(encoding="utf-8")
+    table = " ".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))
+    kinds |= {"cancelled", "terminated", "timed_out", "frozen", *get_args(Absence)}
+    assert kinds <= set(re.findall(r"`(\w+)`", table))
 
 
 def test_a_verdict_tells_programs_its_values_apart() -> None:
