@@ -32,7 +32,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from euryale.errors import ReleaseSuperseded, TemporalRefused
+from euryale.connection import translate
+from euryale.errors import ReleaseSuperseded, TemporalRefused, TemporalUnreachable
 from euryale.held import held_schedules
 from euryale.ledger import Ledger, superseded
 from euryale.mark import Mark
@@ -238,22 +239,27 @@ async def apply_turn(client: Client, app: str, release: Release) -> AsyncIterato
     holder = uuid.uuid4().hex
     turn = await _take(client, app, release, holder)
     keeping = asyncio.ensure_future(turn.keep())
+    away = False
     try:
         yield turn
+    except RPCError as error:
+        away = isinstance(translate(error), TemporalUnreachable)
+        raise
     finally:
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError, RPCError):
             await keeping
         # Also when cancelled, so that nobody has to wait for the lease to run out; it does where
-        # the server went away.
-        with contextlib.suppress(RPCError):
-            await asyncio.shield(
-                change_ledger(
-                    client,
-                    app,
-                    lambda ledger: ledger.finished(holder, turn.applied, turn.executions),
+        # the server went away, which isn't waited for once more.
+        if not away:
+            with contextlib.suppress(RPCError):
+                await asyncio.shield(
+                    change_ledger(
+                        client,
+                        app,
+                        lambda ledger: ledger.finished(holder, turn.applied, turn.executions),
+                    )
                 )
-            )
 
 
 async def _take(client: Client, app: str, release: Release, holder: str) -> ApplyTurn:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,6 +96,7 @@ async def _apply(
     from euryale.apply import apply as apply_wish  # noqa: PLC0415 -- slow to import
     from euryale.connection import connect  # noqa: PLC0415
 
+    _leave_output_to_result()
     client = await connect(address=address, namespace=namespace)
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not screen.as_json
     if not yes and (asks or wish.prune):
@@ -118,6 +119,20 @@ async def _apply(
             )
     with _shown(screen) as told:
         return await apply_wish(client, wish, told)
+
+
+def _leave_output_to_result() -> None:
+    """Keep what is logged out of the standard output, and what Temporal's core prints there."""
+    import structlog  # noqa: PLC0415 -- slow to import
+    from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig  # noqa: PLC0415
+
+    # Where the standard error goes is looked up for each line: whoever calls this as a function
+    # may have put something in its place.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    with suppress(RuntimeError):  # somebody in this process has connected already
+        # What its warnings say of a server that is away, the command's error does.
+        quiet = TelemetryConfig(logging=LoggingConfig(filter="ERROR"))
+        Runtime.set_default(Runtime(telemetry=quiet))
 
 
 @contextmanager
