@@ -28,7 +28,6 @@ _LONGEST_REPEAT = timedelta(hours=3)
 _STEP = timedelta(minutes=1)
 _SHORTEST_CATCH_UP = 10
 _DEFAULT_GRACE = 1
-_NO_LIMIT = timedelta(days=365)
 _ALL_WEEKS = frozenset(range(1, 54))
 _EVERY_DAY = frozenset(range(1, 32))
 _EVERY_WEEKDAY = frozenset(range(7))
@@ -329,8 +328,7 @@ def _options(job: Any, trigger: Any, scheduler: Any) -> tuple[dict[str, Any], li
     config: dict[str, Any] = {}
     notes = []
     if grace is None:
-        config["catch_up"] = _NO_LIMIT
-        notes.append("misfire_grace_time=None knows no limit: catch_up is a year, Temporal's most")
+        config["catch_up"] = "latest" if coalesce else "all"
     elif grace == _DEFAULT_GRACE:
         # Nobody has thought about it: our own default is as good.
         pass

@@ -132,7 +132,9 @@ def test_a_second_import_overwrites_nothing(project: Path) -> None:
 
 
 def test_what_differs_is_listed_and_exits_with_1(project: Path) -> None:
-    (project / "clock.py").write_text(APSCHEDULER.replace("day_of_week=0, hour=9", "hour='2'"))
+    (project / "clock.py").write_text(
+        APSCHEDULER.replace("day_of_week=0, hour=9", "hour=2, minute=30")
+    )
     told = called(project, "import", "apscheduler", "clock.py", "--dry-run", code=1).stdout
     assert "theirs" in told
     assert "the clocks go forward from 02:00 to 03:00" in told

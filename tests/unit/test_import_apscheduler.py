@@ -146,7 +146,12 @@ def test_a_date_is_a_one_off_time_unless_it_has_passed(tmp_path: Path) -> None:
     ("options", "more", "config"),
     [
         ("misfire_grace_time=90", (), {"catch_up": timedelta(seconds=90), "overlap": "skip"}),
-        ("misfire_grace_time=None", ("no limit",), {"catch_up": timedelta(days=365)}),
+        ("misfire_grace_time=None", (), {"catch_up": "latest", "overlap": "skip"}),
+        (
+            "misfire_grace_time=None, coalesce=False",
+            (),
+            {"catch_up": "all", "overlap": "buffer_all"},
+        ),
         ("misfire_grace_time=3", ("ten seconds",), {"catch_up": timedelta(seconds=10)}),
         ("jitter=30", (), {"jitter": timedelta(seconds=30)}),
         ("max_instances=3", ("allow_all",), {"overlap": "allow_all"}),
@@ -154,7 +159,7 @@ def test_a_date_is_a_one_off_time_unless_it_has_passed(tmp_path: Path) -> None:
         ("kwargs={'a': 1}", (), {"data": {"a": 1}}),
         ("args=[1]", (), {"data": {"args": [1], "kwargs": {}}}),
         ("id='nightly'", (), {"name": "nightly"}),
-        ("", (), {"name": "work", "paused": True}),
+        ("", (), {"name": "work", "paused": True, "catch_up": None}),
     ],
 )
 def test_options_become_fields(
