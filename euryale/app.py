@@ -1,5 +1,6 @@
 """An application in one place: its name, its services, its workflows, and where its jobs are."""
 
+import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,7 +152,8 @@ def _refusal(job: Job, workflows: Mapping[str | None, type]) -> EuryaleError | N
     if job.name in workflows:
         return job_name_taken(job, workflows[job.name])
     try:
-        job.config.model_dump(mode="json")
+        # Neither an infinity nor what is no number comes back as it was.
+        json.dumps(job.config.model_dump(mode="json")["data"], allow_nan=False)
     except ValueError as error:
         return ConfigInvalid(
             f"the data of '{job.name}' can't be written as JSON, in which a schedule holds it: "

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, field_validator
 from temporalio.common import RetryPolicy
 
 Overlap = Literal[
@@ -128,3 +128,19 @@ class ScheduledJobConfig(BaseModel):
     description: str = ""
     paused: bool = False
     renamed_from: str | None = None
+
+    @field_validator("data")
+    @classmethod
+    def _sets_in_order(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return {key: _in_order(value) for key, value in data.items()}
+
+
+def _in_order(value: Any) -> Any:
+    """A value without sets, whose order is another one in each process: sorted lists instead."""
+    if isinstance(value, set | frozenset):
+        return sorted((_in_order(each) for each in value), key=repr)
+    if isinstance(value, dict):
+        return {key: _in_order(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_order(each) for each in value]
+    return value

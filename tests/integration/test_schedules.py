@@ -252,7 +252,7 @@ async def test_applying_to_a_server_that_has_gone_raises(tmp_path: Path, app_nam
     assert caught.value.status == RPCStatusCode.UNAVAILABLE
 
 
-@pytest.mark.parametrize("value", ["object()", "b'\\xff'"])
+@pytest.mark.parametrize("value", ["object()", "b'\\xff'", "float('nan')", "[float('inf')]"])
 def test_a_job_whose_data_no_schedule_can_hold_is_left_out(
     value: str, tmp_path: Path, app_name: str
 ) -> None:
