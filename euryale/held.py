@@ -77,8 +77,10 @@ async def held_schedules(client: Client, app: str) -> Mapping[str, HeldSchedule]
             retry=True,
         )
         for entry in page.schedules:
-            name = entry.schedule_id.removeprefix(f"{app}/")
-            held[name] = _held(entry.schedule_id, name, entry.info)
+            # Where visibility is in SQLite or MySQL, the query finds those of "Shop" for "shop".
+            if entry.schedule_id.startswith(f"{app}/"):
+                name = entry.schedule_id.removeprefix(f"{app}/")
+                held[name] = _held(entry.schedule_id, name, entry.info)
         token = page.next_page_token
         if not token:
             return held
