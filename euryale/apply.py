@@ -29,10 +29,10 @@ from euryale.held import held_schedules
 from euryale.ledger import Ledger
 from euryale.mark import mark_of
 from euryale.pauses import PauseNote
-from euryale.plan import WORK, Change, Kind, Plan, make_plan
+from euryale.plan import WORK, Change, Kind, Plan, make_plan, used_before
 from euryale.registry import Registry
 from euryale.release import Release
-from euryale.rename import begin_rename, end_rename
+from euryale.rename import CutOff, begin_rename, cut_off, end_rename, make_up
 from euryale.schedule import DesiredSchedule
 from euryale.turn import ApplyTurn, apply_turn, read_ledger
 
@@ -275,8 +275,12 @@ class _Writing:
         return desired.id, await self._update(desired)
 
     async def _create(self, desired: DesiredSchedule, before: HeldDetail | None = None) -> Outcome:
-        used = self.turn.ledger.executions.get(desired.name, 0) if before is None else before.used
-        state = self._frozen(desired) if before is None else before.schedule.state
+        if before is None:
+            wanted = {each.name for each in self.wish.desired}
+            used = used_before(desired, wanted, self.turn.ledger)
+            state = self._frozen(desired)
+        else:
+            used, state = before.used, self._resumed(before.schedule.state)
         schedule = desired.schedule(
             release=self.turn.release.name, sequence=self.turn.sequence, used=used, state=state
         )
@@ -289,15 +293,22 @@ class _Writing:
         return "created"
 
     def _frozen(self, desired: DesiredSchedule) -> ScheduleState | None:
-        frozen = self.turn.ledger.frozen
         # What starts paused anyway is none of the freeze's, and stays so when it ends.
-        if frozen is None or desired.job.config.paused:
+        if self.turn.ledger.frozen is None or desired.job.config.paused:
             return None
+        return self._resumed(ScheduleState())
+
+    def _resumed(self, state: ScheduleState) -> ScheduleState:
+        """The state of a schedule that is to fire, unless a freeze or an operator keeps it."""
+        frozen = self.turn.ledger.frozen
+        if frozen is None or state.paused:
+            return state
         note = PauseNote(frozen.by, frozen.since, frozen.note, frozen=True)
-        return ScheduleState(paused=True, note=str(note))
+        return replace(state, paused=True, note=str(note))
 
     async def _update(self, desired: DesiredSchedule) -> Outcome:
         outcome: Outcome = "unchanged"
+        begun: CutOff | None = None
         for attempt in range(UPDATES + 1):
             try:
                 description = await self.client.get_schedule_handle(desired.id).describe()
@@ -309,10 +320,22 @@ class _Writing:
             self._grant(desired, detail.used)
             mark = mark_of(description.raw_description.schedule.spec)
             same = mark is not None and mark.hash == desired.hash
-            if same and not differences(detail, desired):
+            state = detail.schedule.state
+            halted = cut_off(state.paused, state.note)
+            if same and not halted and not differences(detail, desired):
+                if begun is not None:
+                    new_id = f"{self.wish.app}/{begun.name}"
+                    await make_up(self.client, (desired.id, new_id), desired, begun.since)
                 return outcome
+            if halted:
+                begun = halted
+                state = self._resumed(replace(state, paused=False, note=begun.note))
             if attempt < UPDATES:
-                await self._set(desired, detail, description)
+                await self._set(
+                    desired,
+                    replace(detail, schedule=replace(detail.schedule, state=state)),
+                    description,
+                )
                 outcome = "updated"
         raise TemporalRefused(
             f"the schedule was changed by others during each of {UPDATES} updates",

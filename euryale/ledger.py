@@ -171,11 +171,14 @@ class Ledger(BaseModel):
 
     def with_renamed(self, name: str, before: str) -> "Ledger":
         """The ledger once a job has got a new name; its counter goes with it."""
-        names = tuple(dict.fromkeys([before, *self.former_names.get(before, ())]))
+        names = dict.fromkeys([before, *self.former_names.get(before, ())])
+        # A job that gets its former name back has had that no longer.
+        names.pop(name, None)
+        others = {key: value for key, value in self.former_names.items() if key != before}
         executions = {key: value for key, value in self.executions.items() if key != before}
         if before in self.executions:
             executions[name] = self.executions[before]
-        return self._with(former_names={**self.former_names, name: names}, executions=executions)
+        return self._with(former_names={**others, name: tuple(names)}, executions=executions)
 
     def with_frozen(self, frozen: Freeze | None) -> "Ledger":
         """The ledger once everything is frozen, or no longer is."""

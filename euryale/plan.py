@@ -3,12 +3,13 @@
 A pure comparison of what is desired with what one list of schedules shows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from euryale.held import HeldSchedule
 from euryale.ledger import Ledger
+from euryale.rename import cut_off
 from euryale.schedule import DesiredSchedule
 
 Kind = Literal["new", "changed", "renamed", "removed", "kept", "finished", "unchanged"]
@@ -82,39 +83,66 @@ def make_plan(
             missing may be one of theirs, and is kept.
     """
     wanted = {each.name: each for each in desired}
-    renamed = {
-        before: each.name
-        for each in wanted.values()
-        if (before := each.renamed_from) is not None and before not in wanted and before in held
-    }
+    renamed: dict[str, str] = {}
+    for each in wanted.values():
+        before = _held_as(each, wanted, held, ledger, left_out=left_out)
+        if before is not None:
+            renamed[before] = each.name
+    now_named = {after: held[before] for before, after in renamed.items()}
     changes = [
-        _wanted(each, held, ledger, renamed.get(each.renamed_from or "") == each.name)
+        Change("renamed", each.name, each, now_named[each.name])
+        if each.name in now_named
+        else _wanted(each, held.get(each.name), used_before(each, wanted, ledger))
         for each in wanted.values()
     ]
     others = (each for each in held.values() if each.name not in wanted | renamed)
     return Plan((*changes, *_unwanted(others, prune=prune, left_out=left_out)))
 
 
-def _wanted(
+def used_before(desired: DesiredSchedule, wanted: Collection[str], ledger: Ledger) -> int:
+    """How many executions of a job were used up before its schedule is made.
+
+    Args:
+        desired: What the job asks for.
+        wanted: The names of all jobs.
+        ledger: What is known beyond the schedules.
+    """
+    former = desired.renamed_from
+    if desired.name in ledger.executions or former is None or former in wanted:
+        return ledger.executions.get(desired.name, 0)
+    return ledger.executions.get(former, 0)
+
+
+def _held_as(
     desired: DesiredSchedule,
-    schedules: Mapping[str, HeldSchedule],
+    wanted: Collection[str],
+    held: Mapping[str, HeldSchedule],
     ledger: Ledger,
-    is_renamed: bool,
-) -> Change:
-    name, held = desired.name, schedules.get(desired.name)
-    if is_renamed and desired.renamed_from is not None:
-        return Change("renamed", name, desired, schedules[desired.renamed_from])
+    *,
+    left_out: bool,
+) -> str | None:
+    """The other name that a job's schedule is held under, if it is."""
+    names = [] if desired.renamed_from is None else [desired.renamed_from]
+    if desired.name not in held and not left_out:
+        # A release from before the job was renamed is applied once more.
+        names += [name for name, had in ledger.former_names.items() if desired.name in had]
+    return next((name for name in names if name in held and name not in wanted), None)
+
+
+def _wanted(desired: DesiredSchedule, held: HeldSchedule | None, used: int) -> Change:
+    name = desired.name
     if held is None:
-        return _missing(desired, ledger)
+        return _missing(desired, used)
     edited = held.mark is not None and held.mark.hash != desired.hash
     if edited or held.changed_by_hand:
         return Change("changed", name, desired, held, by_hand=held.changed_by_hand)
+    if cut_off(held.paused, held.note) is not None:
+        return Change("changed", name, desired, held, reason="a rename of it was cut off")
     return Change("unchanged", name, desired, held)
 
 
-def _missing(desired: DesiredSchedule, ledger: Ledger) -> Change:
+def _missing(desired: DesiredSchedule, used: int) -> Change:
     """What becomes of a job without a schedule: Temporal deletes those that have nothing to do."""
-    used = ledger.executions.get(desired.name, 0)
     if desired.limit is not None and used >= desired.limit:
         return Change(
             "finished", desired.name, desired, reason=f"{used} of {desired.limit} executions ran"

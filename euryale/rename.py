@@ -15,15 +15,47 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from euryale.catch_up import catch_up_window
 from euryale.differences import HeldDetail, held_detail
 from euryale.schedule import DesiredSchedule
 from euryale.spread import spread_of
 from euryale.timetable import firings
 
-_PAUSED = re.compile(r"is renamed to \S+ since (?P<since>\S+?)(?:: (?P<note>.*))?", re.DOTALL)
+_PAUSED = re.compile(
+    r"is renamed to (?P<name>\S+) since (?P<since>[-\d]+T[\d:.]+\+00:00)(?:: (?P<note>.*))?",
+    re.DOTALL,
+)
 
 _CLOCKS = timedelta(seconds=10)
 """How far this machine's clock and the server's may be apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """What the note of a schedule says whose rename was begun.
+
+    Attributes:
+        name: The new name.
+        since: When it stopped firing.
+        note: The note that it had before.
+    """
+
+    name: str
+    since: datetime
+    note: str | None
+
+
+def cut_off(paused: bool, note: str | None) -> CutOff | None:
+    """What is told of a rename by a schedule that it paused; None if none did.
+
+    Example:
+        >>> cut_off(True, "is renamed to b since 2026-11-21T00:00:00+00:00: hello").note
+        'hello'
+    """
+    match = _PAUSED.fullmatch(note or "") if paused else None
+    if match is None:
+        return None
+    return CutOff(match["name"], datetime.fromisoformat(match["since"]), match["note"])
 
 
 @dataclass(frozen=True)
@@ -56,10 +88,10 @@ async def begin_rename(client: Client, old_id: str, name: str) -> BegunRename | 
     try:
         state = (await handle.describe()).schedule.state
         since = None
-        if match := _PAUSED.fullmatch(state.note or ""):
+        if begun := cut_off(state.paused, state.note):
             # An apply stopped in between: it fired until then.
-            since = datetime.fromisoformat(match["since"])
-            state = replace(state, paused=False, note=match["note"])
+            since = begun.since
+            state = replace(state, paused=False, note=begun.note)
         elif not state.paused:
             since = datetime.now(UTC)
             note = f"is renamed to {name} since {since.isoformat()}"
@@ -82,7 +114,7 @@ async def end_rename(
 ) -> None:
     """Remove the schedule under its old name, and make up for firings in between."""
     if begun.since is not None:
-        await _make_up(client, old_id, desired, begun.since)
+        await make_up(client, (old_id, desired.id), desired, begun.since)
     try:
         await client.get_schedule_handle(old_id).delete()
     except RPCError as error:
@@ -90,25 +122,45 @@ async def end_rename(
             raise
 
 
-async def _make_up(client: Client, old_id: str, desired: DesiredSchedule, since: datetime) -> None:
-    now, window = datetime.now(UTC), desired.job.config.window
+async def make_up(
+    client: Client, ids: tuple[str, str], desired: DesiredSchedule, since: datetime
+) -> None:
+    """Start runs for the firings that came while a schedule stood under neither of two names.
+
+    Those of a limited job need none: it has as many firings left as it would have had.
+
+    Args:
+        client: A connected client.
+        ids: The schedule ids by which it fired before, and by which it may have fired since.
+        desired: The schedule that starts the runs.
+        since: From when on it may not have fired.
+    """
+    config, timetable = desired.job.config, desired.job.timetable
+    if config.number_of_executions is not None:
+        return
+    now = datetime.now(UTC)
+    oldest = max(since - _CLOCKS, now - catch_up_window(config, timetable))
     missed = []
-    for firing in firings(desired.job.timetable, after=since - _CLOCKS - window):
+    for firing in firings(timetable, after=oldest - config.window):
         if firing > now:
             break
-        before, after = (firing + spread_of(each, window) for each in (old_id, desired.id))
-        if before < since - _CLOCKS or after > now:
+        # Reckoned in UTC: Python reckons within a zone by its wall clock.
+        due = firing.astimezone(UTC)
+        before, after = (due + spread_of(each, config.window) for each in (ids[0], desired.id))
+        if before < oldest or after > now:
             # The old schedule has fired, or the new one will.
             continue
-        ids = (f"{old_id}-{_stamp(before)}", f"{desired.id}-{_stamp(after)}")
-        if not [each for each in ids if await _ran(client, each)]:
+        starts = {f"{each}-{_stamp(due + spread_of(each, config.window))}" for each in ids}
+        if not [each for each in starts if await _ran(client, each)]:
             missed.append(ScheduleBackfill(after, after))
+    if config.catch_up == "latest":
+        missed = missed[-1:]
     if missed:
         await client.get_schedule_handle(desired.id).backfill(*missed)
 
 
-def _stamp(firing: datetime) -> str:
-    return firing.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _stamp(start: datetime) -> str:
+    return start.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def _ran(client: Client, workflow_id: str) -> bool:

@@ -173,7 +173,7 @@ async def _planned(client: Client, change: Change, *, deep: bool) -> PlannedChan
         return PlannedChange(replace(change, kind="new", held=None), after=_after(desired))
     fields = differences(await held_detail(description), desired)
     mark = mark_of(description.raw_description.schedule.spec)
-    same = mark is not None and mark.hash == desired.hash and not fields
+    same = mark is not None and mark.hash == desired.hash and not fields and not change.reason
     if change.kind != "renamed":
         change = replace(change, kind="unchanged" if same else "changed")
     if change.kind == "unchanged":
@@ -233,7 +233,8 @@ def _words(change: Change) -> str:
     if change.kind == "renamed" and change.held is not None:
         return f"renamed from {change.held.name}"
     if change.kind == "changed":
-        return "changed, also by hand" if change.by_hand else "changed"
+        told = "changed, also by hand" if change.by_hand else "changed"
+        return f"{told}: {change.reason}" if change.reason else told
     if change.kind == "new" and change.desired is not None:
         timetable = change.desired.job.timetable
         zone = "" if timetable.zone == "UTC" else f" {timetable.zone}"

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ from euryale.apply import ApplyReport, Wish, apply, plan
 from euryale.differences import differences, held_detail
 from euryale.errors import ReleaseSuperseded
 from euryale.held import HeldSchedule, held_schedules
+from euryale.ledger import Freeze
 from euryale.plan import Plan
 from euryale.release import Release
-from euryale.turn import read_ledger
+from euryale.turn import change_ledger, read_ledger
 
 JOB = """
 from datetime import date, timedelta
@@ -52,9 +53,9 @@ class Lamp:
 class Folder:
     """An application of its own, with the job files of a folder."""
 
-    def __init__(self, root: Path, client: Client) -> None:
+    def __init__(self, root: Path, client: Client, name: str = "") -> None:
         self.root, self.client = root, client
-        self.name = f"app_{free_port()}"
+        self.name = name or f"app_{free_port()}"
         (root / self.name).mkdir()
 
     def write(self, name: str, config: str = 'schedule="0 4 * * *"') -> None:
@@ -169,6 +170,17 @@ async def test_schedules_of_others_are_left_alone(folder: Folder, client: Client
         await client.get_schedule_handle(schedule_id).delete()
 
 
+async def test_an_application_whose_name_differs_in_case_alone_is_another_one(
+    folder: Folder, tmp_path: Path, client: Client
+) -> None:
+    theirs = Folder(tmp_path, client, folder.name.upper())
+    theirs.write("job")
+    await theirs.apply()
+    await theirs.listed_until(lambda held: "job" in held)
+    assert await folder.apply() == {}
+    assert [change.kind for change in (await theirs.plan()).changes] == ["unchanged"]
+
+
 async def test_a_schedule_changed_by_hand_is_seen_and_made_right(folder: Folder) -> None:
     folder.write("job")
     await folder.apply()
@@ -267,6 +279,95 @@ async def test_a_rename_goes_on_where_it_was_cut_off(folder: Folder) -> None:
     state = (await folder.described("after")).schedule.state
     assert (state.paused, state.note) == (False, "hello")
     assert list(await folder.listed()) == ["after"]
+
+
+RENAMED = "is renamed to after since {since}: hello"
+
+
+async def test_a_release_without_a_rename_that_was_cut_off_lets_the_job_fire_again(
+    folder: Folder,
+) -> None:
+    folder.write("before", 'schedule="* * * * *", overlap="allow_all", catch_up="all"')
+    await folder.apply()
+    two_minutes_ago = datetime.now(UTC) - timedelta(minutes=2)
+    await folder.handle("before").pause(note=RENAMED.format(since=two_minutes_ago.isoformat()))
+    await folder.listed_until(lambda held: held["before"].paused)
+    (change,) = (await folder.plan()).changes
+    assert (change.kind, change.reason) == ("changed", "a rename of it was cut off")
+    assert await folder.apply() == {"before": "updated"}
+    state = (await folder.described("before")).schedule.state
+    assert (state.paused, state.note) == (False, "hello")
+    async with asyncio.timeout(20):
+        while (await folder.described("before")).info.num_actions < 2:
+            await asyncio.sleep(0.1)
+    await folder.handle("before").delete()
+
+
+async def test_a_rename_is_taken_back_with_the_release_that_made_it(folder: Folder) -> None:
+    config = 'schedule="0 4 * * *", number_of_executions=3'
+    folder.write("before", config)
+    await folder.apply()
+    await use_one(folder, "before")
+    folder.remove("before")
+    folder.write("after", f'{config}, renamed_from="before"')
+    await folder.apply()
+    await folder.handle("after").pause(note="inventory")
+    folder.remove("after")
+    folder.write("before", config)
+    await folder.listed_until(lambda held: set(held) == {"after"})
+    assert await folder.apply() == {"before": "renamed"}
+    state = (await folder.described("before")).schedule.state
+    assert (state.paused, state.note, state.remaining_actions) == (True, "inventory", 2)
+    ledger = (await read_ledger(folder.client, folder.name)).ledger
+    assert ledger.former_names == {"before": ("after",)}
+
+
+async def test_a_rename_that_was_cut_off_starts_no_more_runs_than_are_granted(
+    folder: Folder,
+) -> None:
+    config = 'schedule="* * * * *", number_of_executions=3, overlap="allow_all"'
+    folder.write("before", config)
+    await folder.apply()
+    long_ago = datetime.now(UTC) - timedelta(minutes=9)
+    await folder.handle("before").pause(note=RENAMED.format(since=long_ago.isoformat()))
+    folder.remove("before")
+    folder.write("after", f'{config}, renamed_from="before", catch_up="all"')
+    await folder.listed_until(lambda held: "before" in held)
+    assert await folder.apply() == {"after": "renamed"}
+    description = await folder.described("after")
+    left = description.schedule.state.remaining_actions
+    assert left + description.info.num_actions == 3
+    await folder.handle("after").delete()
+
+
+async def test_a_rename_in_a_freeze_makes_no_schedule_that_fires(folder: Folder) -> None:
+    folder.write("before")
+    await folder.apply()
+    since = datetime.now(UTC)
+    await folder.handle("before").pause(note=RENAMED.format(since=since.isoformat()))
+    frozen = Freeze(by="ana@host", since=since, note="inventory")
+    await change_ledger(folder.client, folder.name, lambda ledger: ledger.with_frozen(frozen))
+    folder.remove("before")
+    folder.write("after", 'schedule="0 4 * * *", renamed_from="before"')
+    await folder.listed_until(lambda held: "before" in held)
+    assert await folder.apply() == {"after": "renamed"}
+    state = (await folder.described("after")).schedule.state
+    assert state.paused
+    assert (state.note or "").startswith("frozen: inventory (by ana@host, ")
+
+
+async def test_a_finished_job_stays_so_under_another_name(folder: Folder) -> None:
+    config = 'schedule="0 4 * * *", number_of_executions=2'
+    folder.write("before", config)
+    await folder.apply()
+    await folder.handle("before").delete()  # As Temporal does seven days after the last run.
+    await folder.listed_until(lambda held: not held)
+    folder.remove("before")
+    folder.write("after", f'{config}, renamed_from="before"')
+    assert await folder.apply() == {"after": "finished"}
+    folder.write("after", f'{config.replace("2", "3")}, renamed_from="before"')
+    assert await folder.apply() == {"after": "created"}
+    assert (await folder.described("after")).schedule.state.remaining_actions == 1
 
 
 async def test_a_firing_in_the_middle_of_a_rename_is_made_up_for(folder: Folder) -> None:
