@@ -71,7 +71,7 @@ def _gone(facts: Facts) -> Iterator[Reason]:
             if facts.record.finished
             else "the schedule was deleted at {deleted}",
             "surely" if deleted <= facts.fire_time else "probably",
-            mend="start a worker, which applies the schedules, and it is made anew",
+            mend="`euryale apply`, or the start of a worker, makes it anew",
             values={"deleted": deleted},
         )
 

@@ -462,7 +462,7 @@ def test_the_night_that_leaves_the_time_out_says_when_it_ran(
     assert "nightly  Sun 2026-03-29 02:30 CET  did not run" in text
     assert "surely  Temporal holds no schedule of this job" in text
     assert "surely  the clocks go forward from 02:00 to 03:00: 02:30 doesn't exist" in text
-    assert "to do  start a worker, which applies the schedules" in text
+    assert "to do  `euryale apply`, or the start of a worker, makes it" in text
     assert "Sun 2026-03-29 03:00 CEST" in text
 
 
