@@ -252,7 +252,7 @@ async def test_firings_that_were_skipped_are_listed_between_the_runs(
     told = await project.answer("runs", "each-second")
     assert told["skipped"] >= 2
     (skipped,) = [each for each in told["without_run"] if each["reason"] == "overlap"]
-    assert skipped["under_way"] == run.workflow_id
+    assert skipped["run"] == run.workflow_id
     assert skipped["count"] >= 2
     await schedule.delete()
 
