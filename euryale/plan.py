@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from euryale.held import HeldSchedule
-from euryale.ledger import Ledger
-from euryale.schedule import DesiredSchedule
+from euryale.ledger import LEDGER, Ledger
+from euryale.schedule import Desired
 
 Kind = Literal["new", "changed", "renamed", "removed", "kept", "finished", "unchanged"]
 """What becomes of a schedule.
@@ -37,7 +37,7 @@ class Change:
 
     kind: Kind
     name: str
-    desired: DesiredSchedule | None = None
+    desired: Desired | None = None
     held: HeldSchedule | None = None
     by_hand: bool = False
     reason: str = ""
@@ -64,7 +64,7 @@ class Plan:
 
 
 def make_plan(
-    desired: Iterable[DesiredSchedule],
+    desired: Iterable[Desired],
     held: Mapping[str, HeldSchedule],
     ledger: Ledger,
     *,
@@ -96,7 +96,7 @@ def make_plan(
 
 
 def _wanted(
-    desired: DesiredSchedule,
+    desired: Desired,
     schedules: Mapping[str, HeldSchedule],
     ledger: Ledger,
     is_renamed: bool,
@@ -112,7 +112,7 @@ def _wanted(
     return Change("unchanged", name, desired, held)
 
 
-def _missing(desired: DesiredSchedule, ledger: Ledger) -> Change:
+def _missing(desired: Desired, ledger: Ledger) -> Change:
     """What becomes of a job without a schedule: Temporal deletes those that have nothing to do."""
     used = ledger.executions.get(desired.name, 0)
     if desired.limit is not None and used >= desired.limit:
@@ -128,9 +128,12 @@ def _unwanted(
     schedules: Iterable[HeldSchedule], *, prune: bool, left_out: bool
 ) -> Iterator[Change]:
     for held in sorted(schedules, key=lambda each: each.name):
-        if held.name.startswith("."):
+        if held.name == LEDGER:
             continue
-        if held.mark is None:
+        if held.name.startswith(".") and held.mark is not None:
+            # One of the engine's own, which no job file asks for.
+            yield Change("removed", held.name, held=held)
+        elif held.mark is None:
             yield Change(
                 "kept", held.name, held=held, reason="no apply made it, or it was made over by hand"
             )

@@ -19,7 +19,7 @@ from euryale.errors import ReleaseSuperseded
 from euryale.ledger import Ledger
 from euryale.mark import mark_of
 from euryale.plan import Change, Plan
-from euryale.schedule import DesiredSchedule
+from euryale.schedule import Desired, DesiredSchedule
 from euryale.spread import spread_of
 from euryale.timetable import firings
 from euryale.timetable_words import timetable_in_words, timetable_text
@@ -190,7 +190,9 @@ async def _planned(client: Client, change: Change, *, deep: bool) -> PlannedChan
     return PlannedChange(change, fields, before=times, after=_after(desired))
 
 
-def _after(desired: DesiredSchedule) -> tuple[datetime, ...]:
+def _after(desired: Desired) -> tuple[datetime, ...]:
+    if not isinstance(desired, DesiredSchedule):
+        return ()
     job = desired.job
     spread: timedelta = spread_of(desired.id, job.config.window)
     times = firings(job.timetable, after=desired.since)
@@ -230,24 +232,34 @@ def _change_lines(planned: PlannedChange, replaces: str) -> Iterator[Text]:
         )
     if planned.change.kind not in ("changed", "renamed", "removed"):
         return
-    zone = None if change.desired is None else time_zone(change.desired.job.timetable.zone)
+    desired = change.desired
+    is_job = isinstance(desired, DesiredSchedule)
+    zone = time_zone(desired.job.timetable.zone) if isinstance(desired, DesiredSchedule) else None
     before = [moment(time.astimezone(zone) if zone else time) for time in planned.before]
     after = [moment(time) for time in planned.after]
-    if before != after:
+    if before != after and (is_job or change.kind == "removed"):
         yield Text(f"    fires  {', '.join(before) or 'never'}", style="dim")
         if change.kind != "removed":
             yield Text(f"        ⇒  {', '.join(after) or 'never'}", style="dim")
 
 
 def _words(change: Change) -> str:
-    if change.kind == "renamed" and change.held is not None:
-        return f"renamed from {change.held.name}"
+    desired, held = change.desired, change.held
+    if change.kind == "renamed" and held is not None:
+        return f"renamed from {held.name}"
     if change.kind == "changed":
-        return "changed, also by hand" if change.by_hand else "changed"
-    if change.kind == "new" and change.desired is not None:
-        timetable = change.desired.job.timetable
-        zone = "" if timetable.zone == "UTC" else f" {timetable.zone}"
-        return f"{timetable_text(timetable)}{zone}  {timetable_in_words(timetable)}"
+        edited = desired and held and held.mark and held.mark.hash != desired.hash
+        by_hand = "changed, also by hand" if edited else "changed by hand"
+        return by_hand if change.by_hand else "changed"
+    if change.kind == "new":
+        return _fires(desired) if isinstance(desired, DesiredSchedule) else "watches the jobs"
     if change.kind == "removed":
-        return "no job file has it any more"
+        own = change.name.startswith(".")
+        return "the application has it no more" if own else "no job file has it any more"
     return f"{change.kind}: {change.reason}"
+
+
+def _fires(desired: DesiredSchedule) -> str:
+    timetable = desired.job.timetable
+    zone = "" if timetable.zone == "UTC" else f" {timetable.zone}"
+    return f"{timetable_text(timetable)}{zone}  {timetable_in_words(timetable)}"
