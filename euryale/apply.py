@@ -34,8 +34,9 @@ from euryale.plan import WORK, Change, Kind, Plan, make_plan
 from euryale.registry import Registry
 from euryale.release import Release
 from euryale.rename import begin_rename, end_rename
-from euryale.schedule import DesiredSchedule
+from euryale.schedule import Desired, DesiredSchedule
 from euryale.turn import ApplyTurn, apply_turn, read_ledger
+from euryale.watchdog import WatchdogSchedule
 
 AT_ONCE = 10
 """Schedules that are written at once; a server makes about 50 a second."""
@@ -99,7 +100,7 @@ class Wish:
 
     Attributes:
         app: The application's name.
-        desired: What its jobs ask for.
+        desired: What its jobs ask for, and its watchdog.
         release: The release that the jobs are of.
         prune: Whether schedules without a job are removed.
         left_out: Whether job files were left out as they are broken; nothing is removed then.
@@ -109,7 +110,7 @@ class Wish:
     """
 
     app: str
-    desired: Sequence[DesiredSchedule]
+    desired: Sequence[Desired]
     release: Release
     prune: bool = False
     left_out: bool = False
@@ -127,9 +128,12 @@ def wish_of(
     deep: bool = False,
 ) -> Wish:
     """What an application's apply is to bring about, as its jobs are now."""
+    desired: list[Desired] = [*app.schedules(registry, task_queue)]
+    if app.watchdog is not None:
+        desired.append(WatchdogSchedule(app.name, app.watchdog, task_queue or app.queue))
     return Wish(
         app=app.name,
-        desired=app.schedules(registry, task_queue),
+        desired=desired,
         release=release,
         prune=prune,
         left_out=bool(registry.errors),
@@ -194,7 +198,7 @@ async def apply(client: Client, wish: Wish, told: Told | None = None) -> ApplyRe
         return ApplyReport(wish.release, turn.sequence, applied)
 
 
-def _digest(desired: Sequence[DesiredSchedule]) -> str:
+def _digest(desired: Sequence[Desired]) -> str:
     """The digest of all that is asked for."""
     text = "\n".join(sorted(f"{each.id} {each.hash}" for each in desired))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -271,14 +275,14 @@ class _Writing:
         if desired is None:
             assert held is not None  # noqa: S101 -- a change is about one of the two
             return held.id, await self._remove(held.name, held.id)
-        if change.kind == "renamed":
+        if change.kind == "renamed" and isinstance(desired, DesiredSchedule):
             assert held is not None  # noqa: S101 -- it was held under its former name
             return desired.id, await self._rename(desired, held.name)
         if change.kind == "new":
             return desired.id, await self._create(desired)
         return desired.id, await self._update(desired)
 
-    async def _create(self, desired: DesiredSchedule, before: HeldDetail | None = None) -> Outcome:
+    async def _create(self, desired: Desired, before: HeldDetail | None = None) -> Outcome:
         used = self.turn.ledger.executions.get(desired.name, 0) if before is None else before.used
         state = self._frozen(desired) if before is None else before.schedule.state
         schedule = desired.schedule(
@@ -292,15 +296,15 @@ class _Writing:
         self._grant(desired, used)
         return "created"
 
-    def _frozen(self, desired: DesiredSchedule) -> ScheduleState | None:
+    def _frozen(self, desired: Desired) -> ScheduleState | None:
         frozen = self.turn.ledger.frozen
         # What starts paused anyway is none of the freeze's, and stays so when it ends.
-        if frozen is None or desired.job.config.paused:
+        if frozen is None or desired.starts_paused or desired.name.startswith("."):
             return None
         note = PauseNote(frozen.by, frozen.since, frozen.note, frozen=True)
         return ScheduleState(paused=True, note=str(note))
 
-    async def _update(self, desired: DesiredSchedule) -> Outcome:
+    async def _update(self, desired: Desired) -> Outcome:
         outcome: Outcome = "unchanged"
         for attempt in range(UPDATES + 1):
             try:
@@ -325,7 +329,7 @@ class _Writing:
         )
 
     async def _set(
-        self, desired: DesiredSchedule, detail: HeldDetail, description: ScheduleDescription
+        self, desired: Desired, detail: HeldDetail, description: ScheduleDescription
     ) -> None:
         # The handle's own `update` sends no conflict token, and so overwrites what an operator
         # does between its read and its write. With a stale token the server keeps the schedule as
@@ -349,7 +353,7 @@ class _Writing:
             retry=True,
         )
 
-    def _grant(self, desired: DesiredSchedule, used: int) -> None:
+    def _grant(self, desired: Desired, used: int) -> None:
         if desired.limit is not None:
             self.turn.executions[desired.name] = max(desired.limit, used)
 
