@@ -4,7 +4,7 @@
 #   make run ARGS=--once    the same, until the two jobs are done
 #   make check          format, lint, types
 #   make test           everything that proves the project
-#   make bench          what a durable call costs, and what a schedule does
+#   make bench          what a durable call costs, what an apply does, and what a schedule does
 #   make lock           write the lock files anew, from pyproject.toml
 
 PYTHON ?= python3
@@ -40,6 +40,7 @@ endif
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks.calls
 	$(BIN)/python -m benchmarks.time
+	$(BIN)/python -m benchmarks.schedules
 
 # The lock file pins every package with its hashes, for Python 3.11 to 3.13.
 $(VENV)/installed: requirements.lock pyproject.toml

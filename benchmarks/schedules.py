@@ -28,7 +28,7 @@ from euryale.apply import Wish, apply, plan
 from euryale.connection import connect
 from euryale.held import held_schedules
 from euryale.release import Release
-from euryale.schedule import DesiredSchedule, desired_schedule
+from euryale.schedule import Desired, DesiredSchedule, desired_schedule
 from euryale.server import DevServer
 from euryale.server_address import free_port, join_address
 from euryale.turn import read_ledger
@@ -94,7 +94,8 @@ def read_jobs(app: Euryale, root: Path) -> Wish:
 def with_changes(wish: Wish, release: str, changes: int = CHANGES) -> Wish:
     """The same jobs in another release, which changes the first ones of them."""
 
-    def changed(before: DesiredSchedule) -> DesiredSchedule:
+    def changed(before: Desired) -> Desired:
+        assert isinstance(before, DesiredSchedule)  # noqa: S101 -- these are all jobs
         config = before.job.config.model_copy(update={"description": release})
         job = replace(before.job, config=config)
         return desired_schedule(wish.app, job, before.task_queue, since=before.since)

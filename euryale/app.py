@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from pydantic_core import to_json
+
 from euryale.discovery import discover, put_on_path
 from euryale.errors import ConfigInvalid, EuryaleError, JobNameTaken, PluginInvalid, ServiceInvalid
 from euryale.job import Job, JobSource
@@ -152,8 +154,7 @@ def _refusal(job: Job, workflows: Mapping[str | None, type]) -> EuryaleError | N
     if job.name in workflows:
         return job_name_taken(job, workflows[job.name])
     try:
-        # Neither an infinity nor what is no number comes back as it was.
-        json.dumps(job.config.model_dump(mode="json")["data"], allow_nan=False)
+        json.loads(to_json(job.config.data), parse_constant=_refuse_constant)
     except ValueError as error:
         return ConfigInvalid(
             f"the data of '{job.name}' can't be written as JSON, in which a schedule holds it: "
@@ -162,6 +163,10 @@ def _refusal(job: Job, workflows: Mapping[str | None, type]) -> EuryaleError | N
             mend="give what JSON can say, and make the rest of it in the handler",
         )
     return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"it has no {name}")
 
 
 def job_name_taken(job: Job, workflow: type) -> JobNameTaken:

@@ -8,8 +8,8 @@ that nothing of what operators do meanwhile is lost.
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -26,6 +26,7 @@ from euryale.app import Euryale
 from euryale.differences import HeldDetail, differences, held_detail
 from euryale.errors import ReleaseSuperseded, TemporalRefused
 from euryale.held import held_schedules
+from euryale.job_names import ReplacedJob
 from euryale.ledger import Ledger
 from euryale.mark import mark_of
 from euryale.pauses import PauseNote
@@ -33,8 +34,9 @@ from euryale.plan import WORK, Change, Kind, Plan, make_plan, used_before
 from euryale.registry import Registry
 from euryale.release import Release
 from euryale.rename import CutOff, begin_rename, cut_off, end_rename, make_up
-from euryale.schedule import DesiredSchedule
+from euryale.schedule import Desired, DesiredSchedule
 from euryale.turn import ApplyTurn, apply_turn, read_ledger
+from euryale.watchdog import WatchdogSchedule
 
 AT_ONCE = 10
 """Schedules that are written at once; a server makes about 50 a second."""
@@ -98,20 +100,22 @@ class Wish:
 
     Attributes:
         app: The application's name.
-        desired: What its jobs ask for.
+        desired: What its jobs ask for, and its watchdog.
         release: The release that the jobs are of.
         prune: Whether schedules without a job are removed.
         left_out: Whether job files were left out as they are broken; nothing is removed then.
         deep: Whether each schedule is described, which also finds what was changed by hand where
             a list doesn't show it: the data, the task queue and the policies.
+        replaced: By job: the plugins' jobs that it takes the place of, for those who are told.
     """
 
     app: str
-    desired: Sequence[DesiredSchedule]
+    desired: Sequence[Desired]
     release: Release
     prune: bool = False
     left_out: bool = False
     deep: bool = False
+    replaced: Mapping[str, Sequence[ReplacedJob]] = field(default_factory=dict)
 
 
 def wish_of(
@@ -124,13 +128,17 @@ def wish_of(
     deep: bool = False,
 ) -> Wish:
     """What an application's apply is to bring about, as its jobs are now."""
+    desired: list[Desired] = [*app.schedules(registry, task_queue)]
+    if app.watchdog is not None:
+        desired.append(WatchdogSchedule(app.name, app.watchdog, task_queue or app.queue))
     return Wish(
         app=app.name,
-        desired=app.schedules(registry, task_queue),
+        desired=desired,
         release=release,
         prune=prune,
         left_out=bool(registry.errors),
         deep=deep,
+        replaced=registry.replaced,
     )
 
 
@@ -190,7 +198,7 @@ async def apply(client: Client, wish: Wish, told: Told | None = None) -> ApplyRe
         return ApplyReport(wish.release, turn.sequence, applied)
 
 
-def _digest(desired: Sequence[DesiredSchedule]) -> str:
+def _digest(desired: Sequence[Desired]) -> str:
     """The digest of all that is asked for."""
     text = "\n".join(sorted(f"{each.id} {each.hash}" for each in desired))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -267,14 +275,14 @@ class _Writing:
         if desired is None:
             assert held is not None  # noqa: S101 -- a change is about one of the two
             return held.id, await self._remove(held.name, held.id)
-        if change.kind == "renamed":
+        if change.kind == "renamed" and isinstance(desired, DesiredSchedule):
             assert held is not None  # noqa: S101 -- it was held under its former name
             return desired.id, await self._rename(desired, held.name)
         if change.kind == "new":
             return desired.id, await self._create(desired)
         return desired.id, await self._update(desired)
 
-    async def _create(self, desired: DesiredSchedule, before: HeldDetail | None = None) -> Outcome:
+    async def _create(self, desired: Desired, before: HeldDetail | None = None) -> Outcome:
         if before is None:
             wanted = {each.name for each in self.wish.desired}
             used = used_before(desired, wanted, self.turn.ledger)
@@ -292,9 +300,10 @@ class _Writing:
         self._grant(desired, used)
         return "created"
 
-    def _frozen(self, desired: DesiredSchedule) -> ScheduleState | None:
+    def _frozen(self, desired: Desired) -> ScheduleState | None:
+        frozen = self.turn.ledger.frozen
         # What starts paused anyway is none of the freeze's, and stays so when it ends.
-        if self.turn.ledger.frozen is None or desired.job.config.paused:
+        if frozen is None or desired.starts_paused or desired.name.startswith("."):
             return None
         return self._resumed(ScheduleState())
 
@@ -306,7 +315,7 @@ class _Writing:
         note = PauseNote(frozen.by, frozen.since, frozen.note, frozen=True)
         return replace(state, paused=True, note=str(note))
 
-    async def _update(self, desired: DesiredSchedule) -> Outcome:
+    async def _update(self, desired: Desired) -> Outcome:
         outcome: Outcome = "unchanged"
         begun: CutOff | None = None
         for attempt in range(UPDATES + 1):
@@ -320,22 +329,15 @@ class _Writing:
             self._grant(desired, detail.used)
             mark = mark_of(description.raw_description.schedule.spec)
             same = mark is not None and mark.hash == desired.hash
-            state = detail.schedule.state
-            halted = cut_off(state.paused, state.note)
+            halted = cut_off(detail.schedule.state.paused, detail.schedule.state.note)
             if same and not halted and not differences(detail, desired):
-                if begun is not None:
-                    new_id = f"{self.wish.app}/{begun.name}"
-                    await make_up(self.client, (desired.id, new_id), desired, begun.since)
+                if begun is not None and isinstance(desired, DesiredSchedule):
+                    ids = (desired.id, f"{self.wish.app}/{begun.name}")
+                    await make_up(self.client, ids, desired, begun.since)
                 return outcome
-            if halted:
-                begun = halted
-                state = self._resumed(replace(state, paused=False, note=begun.note))
+            begun = halted or begun
             if attempt < UPDATES:
-                await self._set(
-                    desired,
-                    replace(detail, schedule=replace(detail.schedule, state=state)),
-                    description,
-                )
+                await self._set(desired, detail, description, halted)
                 outcome = "updated"
         raise TemporalRefused(
             f"the schedule was changed by others during each of {UPDATES} updates",
@@ -344,16 +346,23 @@ class _Writing:
         )
 
     async def _set(
-        self, desired: DesiredSchedule, detail: HeldDetail, description: ScheduleDescription
+        self,
+        desired: Desired,
+        detail: HeldDetail,
+        description: ScheduleDescription,
+        halted: CutOff | None,
     ) -> None:
         # The handle's own `update` sends no conflict token, and so overwrites what an operator
         # does between its read and its write. With a stale token the server keeps the schedule as
         # it is and still answers that all is well: the next look tells.
+        state = detail.schedule.state
+        if halted is not None:
+            state = self._resumed(replace(state, paused=False, note=halted.note))
         schedule = desired.schedule(
             release=self.turn.release.name,
             sequence=self.turn.sequence,
             used=detail.used,
-            state=detail.schedule.state,
+            state=state,
         )
         await self.turn.check()
         await self.client.workflow_service.update_schedule(
@@ -368,7 +377,7 @@ class _Writing:
             retry=True,
         )
 
-    def _grant(self, desired: DesiredSchedule, used: int) -> None:
+    def _grant(self, desired: Desired, used: int) -> None:
         if desired.limit is not None:
             self.turn.executions[desired.name] = max(desired.limit, used)
 

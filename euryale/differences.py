@@ -11,7 +11,7 @@ from temporalio.client import Schedule, ScheduleActionStartWorkflow, ScheduleDes
 from euryale.config import ScheduledJobConfig
 from euryale.mark import mark_of, spec_digest
 from euryale.memo import MEMO
-from euryale.schedule import NOT_HELD, DesiredSchedule, written_config
+from euryale.schedule import NOT_HELD, Desired, DesiredSchedule, written_config
 
 _LONGEST = 60
 """Characters of a value that are shown."""
@@ -88,9 +88,13 @@ async def held_detail(description: ScheduleDescription) -> HeldDetail:
     )
 
 
-def differences(held: HeldDetail, desired: DesiredSchedule) -> tuple[Difference, ...]:
+def differences(held: HeldDetail, desired: Desired) -> tuple[Difference, ...]:
     """What differs, field by field: first what the config changed, then what was done by hand."""
-    return (*_of_config(held, desired), *_by_hand(held, desired))
+    if not isinstance(desired, DesiredSchedule):
+        return tuple(_by_hand(held, desired, same_config=True))
+    written = written_config(desired.job.config)
+    same_config = held.config is None or held.config == written
+    return (*_of_config(held, desired), *_by_hand(held, desired, same_config=same_config))
 
 
 def _of_config(held: HeldDetail, desired: DesiredSchedule) -> Iterator[Difference]:
@@ -109,7 +113,7 @@ def _of_config(held: HeldDetail, desired: DesiredSchedule) -> Iterator[Differenc
         yield Difference("data", in_words(held.data), in_words(data))
 
 
-def _by_hand(held: HeldDetail, desired: DesiredSchedule) -> Iterator[Difference]:
+def _by_hand(held: HeldDetail, desired: Desired, *, same_config: bool) -> Iterator[Difference]:
     wanted, action = desired.schedule(), held.schedule.action
     if held.digest != held.applied_digest:
         yield Difference("times", "changed by hand", "as the schedule says")
@@ -123,14 +127,13 @@ def _by_hand(held: HeldDetail, desired: DesiredSchedule) -> Iterator[Difference]
     ):
         if old != new:
             yield Difference(field, str(old), str(new))
-    unchanged = held.config is None or held.config == written_config(desired.job.config)
     policy = held.schedule.policy
     for field, before, after in (
         ("overlap", policy.overlap, wanted.policy.overlap),
         ("catch_up", policy.catchup_window, wanted.policy.catchup_window),
     ):
         # Where the config changed too, that has told of it already.
-        if unchanged and before != after:
+        if same_config and before != after:
             yield Difference(field, in_words(before), in_words(after))
 
 

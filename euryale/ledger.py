@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from euryale.errors import ReleaseInvalid, ReleaseSuperseded
 from euryale.release import Release
 
+LEDGER = ".ledger"
+"""The ledger's name beside the jobs' names, none of which begins with a dot."""
+
 REMEMBERED = 100
 """Releases that are known by name. One that was forgotten counts as a new one."""
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from euryale.held import HeldSchedule
-from euryale.ledger import Ledger
+from euryale.ledger import LEDGER, Ledger
 from euryale.rename import cut_off
-from euryale.schedule import DesiredSchedule
+from euryale.schedule import Desired
 
 Kind = Literal["new", "changed", "renamed", "removed", "kept", "finished", "unchanged"]
 """What becomes of a schedule.
@@ -38,7 +38,7 @@ class Change:
 
     kind: Kind
     name: str
-    desired: DesiredSchedule | None = None
+    desired: Desired | None = None
     held: HeldSchedule | None = None
     by_hand: bool = False
     reason: str = ""
@@ -65,7 +65,7 @@ class Plan:
 
 
 def make_plan(
-    desired: Iterable[DesiredSchedule],
+    desired: Iterable[Desired],
     held: Mapping[str, HeldSchedule],
     ledger: Ledger,
     *,
@@ -99,7 +99,7 @@ def make_plan(
     return Plan((*changes, *_unwanted(others, prune=prune, left_out=left_out)))
 
 
-def used_before(desired: DesiredSchedule, wanted: Collection[str], ledger: Ledger) -> int:
+def used_before(desired: Desired, wanted: Collection[str], ledger: Ledger) -> int:
     """How many executions of a job were used up before its schedule is made.
 
     Args:
@@ -107,14 +107,20 @@ def used_before(desired: DesiredSchedule, wanted: Collection[str], ledger: Ledge
         wanted: The names of all jobs.
         ledger: What is known beyond the schedules.
     """
-    former = desired.renamed_from
-    if desired.name in ledger.executions or former is None or former in wanted:
-        return ledger.executions.get(desired.name, 0)
-    return ledger.executions.get(former, 0)
+    names = (desired.name, *_other_names(desired, wanted, ledger))
+    return max(ledger.executions.get(name, 0) for name in names)
+
+
+def _other_names(desired: Desired, wanted: Collection[str], ledger: Ledger) -> Iterator[str]:
+    """The names that a job may go by: its former one, and what a newer release calls it."""
+    newer = (name for name, had in ledger.former_names.items() if desired.name in had)
+    for name in (desired.renamed_from, *newer):
+        if name is not None and name not in wanted:
+            yield name
 
 
 def _held_as(
-    desired: DesiredSchedule,
+    desired: Desired,
     wanted: Collection[str],
     held: Mapping[str, HeldSchedule],
     ledger: Ledger,
@@ -122,14 +128,15 @@ def _held_as(
     left_out: bool,
 ) -> str | None:
     """The other name that a job's schedule is held under, if it is."""
-    names = [] if desired.renamed_from is None else [desired.renamed_from]
-    if desired.name not in held and not left_out:
-        # A release from before the job was renamed is applied once more.
-        names += [name for name, had in ledger.former_names.items() if desired.name in had]
-    return next((name for name in names if name in held and name not in wanted), None)
+    for name in _other_names(desired, wanted, ledger):
+        # The newer name may be that of a job whose file was left out.
+        newer = name != desired.renamed_from
+        if name in held and not (newer and (left_out or desired.name in held)):
+            return name
+    return None
 
 
-def _wanted(desired: DesiredSchedule, held: HeldSchedule | None, used: int) -> Change:
+def _wanted(desired: Desired, held: HeldSchedule | None, used: int) -> Change:
     name = desired.name
     if held is None:
         return _missing(desired, used)
@@ -141,7 +148,7 @@ def _wanted(desired: DesiredSchedule, held: HeldSchedule | None, used: int) -> C
     return Change("unchanged", name, desired, held)
 
 
-def _missing(desired: DesiredSchedule, used: int) -> Change:
+def _missing(desired: Desired, used: int) -> Change:
     """What becomes of a job without a schedule: Temporal deletes those that have nothing to do."""
     if desired.limit is not None and used >= desired.limit:
         return Change(
@@ -156,9 +163,12 @@ def _unwanted(
     schedules: Iterable[HeldSchedule], *, prune: bool, left_out: bool
 ) -> Iterator[Change]:
     for held in sorted(schedules, key=lambda each: each.name):
-        if held.name.startswith("."):
+        if held.name == LEDGER:
             continue
-        if held.mark is None:
+        if held.name.startswith(".") and held.mark is not None:
+            # One of the engine's own, which no job file asks for.
+            yield Change("removed", held.name, held=held)
+        elif held.mark is None:
             yield Change(
                 "kept", held.name, held=held, reason="no apply made it, or it was made over by hand"
             )

@@ -12,7 +12,6 @@ import structlog
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
-from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -28,7 +27,6 @@ from euryale.parts import workflows_by_name
 from euryale.release import Release
 from euryale.runner import JobWorkflowRunner
 from euryale.service_container import ServiceContainer
-from euryale.watchdog import apply_watchdog
 from euryale.watchdog_workflow import WatchdogWorkflow, watchdog_activities
 
 log = structlog.get_logger("euryale.worker")
@@ -170,7 +168,6 @@ class EuryalePlugin(SimplePlugin):
         wish = wish_of(self.app, self.registry, self.release, task_queue=worker.task_queue)
         try:
             applied = (await apply(worker.client, wish)).applied
-            await self._apply_watchdog(worker)
         except ReleaseSuperseded as error:
             log.warning("schedules left alone", action="release_superseded", **error.as_dict())
             applied = ()
@@ -178,18 +175,6 @@ class EuryalePlugin(SimplePlugin):
             self._tell(one)
         if self._on_applied is not None:
             await self._on_applied(applied)
-
-    async def _apply_watchdog(self, worker: Worker) -> None:
-        watchdog, name = self.app.watchdog, self.app.name
-        try:
-            await apply_watchdog(worker.client, name, watchdog, worker.task_queue)
-        except RPCError as error:
-            # The jobs are served all the same.
-            log.warning(
-                "the watchdog's schedule was not applied",
-                action="watchdog_schedule_failed",
-                error=str(error),
-            )
 
     def _tell(self, one: Applied) -> None:
         if one.outcome == "failed":

@@ -3,16 +3,25 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from temporalio.client import Client, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
 
+from euryale.catch_up import Turn
+from euryale.late_run import turn_taken
 from euryale.progress import Outcome, Progress, outcome_of
 from euryale.runs import Run
+
+if TYPE_CHECKING:
+    from temporalio.api.history.v1 import HistoryEvent
 
 MOST_EVENTS = 10_000
 """How long a history is read for a line of a list; of a longer one its end alone. A thousand events
 take some 30 milliseconds."""
+
+_FIRST_EVENTS = 50
+"""Events among which a run decides what it is for, before its handler begins."""
 
 _AT_ONCE = 10
 
@@ -26,12 +35,15 @@ class RunDetails:
         progress: What it did; None where its history is gone.
         outcome: How it ended; None while it runs, or where its history is gone.
         whole: Whether all of its history was read, or else its end alone.
+        turn: What it decided to be for, where it started late and only the latest missed firing is
+            caught up; None if it had nothing to decide, or its end alone was read.
     """
 
     run: Run
     progress: Progress | None = None
     outcome: Outcome | None = None
     whole: bool = True
+    turn: Turn | None = None
 
 
 async def details_of(client: Client, runs: Sequence[Run]) -> tuple[RunDetails, ...]:
@@ -55,14 +67,17 @@ async def _details(client: Client, run: Run) -> RunDetails:
     handle = client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
     which = WorkflowHistoryEventFilterType
     progress = Progress()
+    first: list[HistoryEvent] = []
     try:
         async for event in handle.fetch_history_events(
             event_filter_type=which.ALL_EVENT if whole else which.CLOSE_EVENT
         ):
             progress = progress.after(event)
+            if len(first) < _FIRST_EVENTS:
+                first.append(event)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return RunDetails(run)
     outcome = None if progress.ended is None else await outcome_of(client, progress)
-    return RunDetails(run, progress, outcome, whole)
+    return RunDetails(run, progress, outcome, whole, await turn_taken(client, first))

@@ -5,19 +5,23 @@ the times at which a job fires are held against the runs that there are. `euryal
 of them in depth.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from types import MappingProxyType
 from typing import Literal
 
 from euryale.config import Overlap
 from euryale.runs import Run
 from euryale.timetable import Timetable, firings, just_before, nominal
 
-Reason = Literal["overlap", "waiting", "paused", "unknown"]
-"""Why a firing has no run: another one was under way; it still waits for that one's end; the
-schedule is paused; or it was paused then, or Temporal away for longer than `catch_up` allows."""
+Reason = Literal["overlap", "waiting", "caught up", "paused", "unknown"]
+"""Why a firing has no run: another one was under way; it still waits for that one's end; a run that
+was late caught up the latest missed firing alone; the schedule is paused; or it was paused then, or
+Temporal away for longer than `catch_up` allows."""
+
+_WITH_RUN = ("overlap", "waiting", "caught up")
 
 MOST_FIRINGS = 10_000
 """Firings that are held against the runs; a job that fires each minute has as many in a week."""
@@ -32,14 +36,14 @@ class RunlessFirings:
         last: That of the last one.
         count: How many they are.
         reason: Why.
-        under_way: The workflow id of the run that was under way; empty if none was.
+        run: The workflow id of the run that was under way, or that caught up; empty if none did.
     """
 
     first: datetime
     last: datetime
     count: int
     reason: Reason
-    under_way: str = ""
+    run: str = ""
 
 
 def runless_firings(
@@ -51,6 +55,7 @@ def runless_firings(
     overlap: Overlap,
     spread: timedelta = timedelta(0),
     paused: bool = False,
+    caught_up: Mapping[str, datetime] = MappingProxyType({}),
 ) -> tuple[RunlessFirings, ...]:
     """The firings of a stretch of time that have no run, those in a row together.
 
@@ -62,6 +67,7 @@ def runless_firings(
         overlap: The overlap policy that the schedule went by.
         spread: How much later than by the timetable the schedule fires.
         paused: Whether the schedule is paused now.
+        caught_up: The firings that late runs took for their own, by the runs' workflow ids.
 
     Returns:
         The firings, the earliest first; of the first `MOST_FIRINGS` alone.
@@ -81,11 +87,14 @@ def runless_firings(
             continue
         blocking = _under_way(scheduled, fire_time)
         reason = _reason(blocking, overlap, waiting)
+        late = _caught_up(scheduled, fire_time, firing, caught_up)
+        if late is not None:
+            blocking, reason = late, "caught up"
         if reason == "unknown" and paused and (last_run is None or fire_time > last_run):
             reason = "paused"
         one = nominal(timetable, firing)
-        by = blocking.workflow_id if blocking and reason in {"overlap", "waiting"} else ""
-        same = found and not followed_by_run and (found[-1].reason, found[-1].under_way)
+        by = blocking.workflow_id if blocking and reason in _WITH_RUN else ""
+        same = found and not followed_by_run and (found[-1].reason, found[-1].run)
         if same == (reason, by):
             found[-1] = replace(found[-1], last=one, count=found[-1].count + 1)
         else:
@@ -106,6 +115,19 @@ def _under_way(runs: Sequence[Run], fire_time: datetime) -> Run | None:
     """The scheduled run that was under way when another one was due."""
     for run in reversed(runs):
         if run.started <= fire_time and (run.ended is None or run.ended > fire_time):
+            return run
+    return None
+
+
+def _caught_up(
+    runs: Sequence[Run], fire_time: datetime, firing: datetime, caught_up: Mapping[str, datetime]
+) -> Run | None:
+    """The run of an earlier firing that was late, and took this one or a later one for its own."""
+    for run in runs:
+        taken = caught_up.get(run.workflow_id)
+        if taken is None or run.fire_time is None:
+            continue
+        if run.fire_time < fire_time and firing.astimezone(UTC) <= taken.astimezone(UTC):
             return run
     return None
 

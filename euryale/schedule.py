@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from temporalio.client import (
     Schedule,
@@ -41,6 +41,48 @@ FORMAT = 3
 NOT_HELD = ("paused", "renamed_from", "expect")
 """Fields of a config that change nothing once a schedule is made: whether it is paused belongs to
 whoever operates it from then on."""
+
+
+class Desired(Protocol):
+    """What an apply makes Temporal hold: a job's schedule, or one of the engine's own."""
+
+    @property
+    def id(self) -> str:
+        """The schedule's id."""
+
+    @property
+    def name(self) -> str:
+        """The id without the application's name."""
+
+    @property
+    def hash(self) -> str:
+        """Changes when and only when the schedule does."""
+
+    @property
+    def limit(self) -> int | None:
+        """How many runs it may start in all; None if there is no end."""
+
+    @property
+    def renamed_from(self) -> str | None:
+        """The name that it had before."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it never fires again."""
+
+    @property
+    def starts_paused(self) -> bool:
+        """Whether it is paused when it is first made."""
+
+    def schedule(
+        self,
+        *,
+        release: str = "-",
+        sequence: int = 0,
+        used: int = 0,
+        state: ScheduleState | None = None,
+    ) -> Schedule:
+        """The schedule as Temporal's client takes it; see `DesiredSchedule.schedule`."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +123,11 @@ class DesiredSchedule:
     def is_over(self) -> bool:
         """Whether it never fires again."""
         return next(firings(self.job.timetable, after=self.since), None) is None
+
+    @property
+    def starts_paused(self) -> bool:
+        """Whether it is paused when it is first made."""
+        return self.job.config.paused
 
     def schedule(
         self,

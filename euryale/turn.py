@@ -35,14 +35,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from euryale.connection import translate
 from euryale.errors import ReleaseSuperseded, TemporalRefused, TemporalUnreachable
 from euryale.held import held_schedules
-from euryale.ledger import Ledger, superseded
+from euryale.ledger import LEDGER, Ledger, superseded
 from euryale.mark import Mark
 from euryale.release import Release
 
 log = structlog.get_logger("euryale.apply")
-
-LEDGER = ".ledger"
-"""The ledger's name beside the jobs' names, none of which begins with a dot."""
 
 LEASE = timedelta(seconds=10)
 """How long a turn is held without a sign of life."""

@@ -6,27 +6,23 @@ result, so that nothing is told twice, and nothing is lost with a worker.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import ClassVar
 
 from temporalio.client import (
-    Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
+    ScheduleState,
 )
-from temporalio.service import RPCError, RPCStatusCode
 
 from euryale.errors import WatchdogInvalid
 from euryale.hooks import Hook, LogHook, check_ping
-from euryale.memo import MEMO
+from euryale.mark import Mark, spec_digest
 
 WATCHDOG = ".watchdog"
 """The schedule's name beside the jobs' names, none of which begins with a dot."""
@@ -95,70 +91,70 @@ def _invalid(what: str, field: str, mend: str) -> WatchdogInvalid:
     return WatchdogInvalid(what, where=f"Watchdog({field}=…)", mend=mend)
 
 
-def watchdog_schedule(app: str, watchdog: Watchdog, task_queue: str) -> Schedule:
-    """The schedule that starts the looks.
+@dataclass(frozen=True)
+class WatchdogSchedule:
+    """The schedule that starts the looks, as an apply makes Temporal hold it; see `Desired`.
 
-    Args:
+    Attributes:
         app: The application's name.
         watchdog: What it declares.
         task_queue: Where the application's workers wait.
     """
-    # Many jobs are due on the full minute, and their starts come first.
-    offset = min(watchdog.every / 2, _LONGEST_OFFSET)
-    digest = hashlib.sha256(f"{_FORMAT} {task_queue} {watchdog.every}".encode()).hexdigest()[:16]
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            WATCHDOG_WORKFLOW,
-            # Apart from the jobs' runs, among which a day's looks would be in the way.
-            id=f"{WATCHDOG_WORKFLOW}/{app}",
-            task_queue=task_queue,
-            execution_timeout=LOOK_LIMIT,
-            memo={MEMO: {"hash": digest}},
-            static_summary=f"Watches the jobs of {app}.",
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=watchdog.every, offset=offset)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
-    )
 
+    app: str
+    watchdog: Watchdog
+    task_queue: str
 
-async def apply_watchdog(
-    client: Client, app: str, watchdog: Watchdog | None, task_queue: str
-) -> None:
-    """Make Temporal hold the watchdog's schedule, or none where the application has no watchdog.
+    @property
+    def id(self) -> str:
+        """The schedule's id."""
+        return f"{self.app}/{WATCHDOG}"
 
-    Whether an operator paused it is kept.
+    @property
+    def name(self) -> str:
+        """The id without the application's name."""
+        return WATCHDOG
 
-    Raises:
-        RPCError: The server can't be reached or refuses.
-    """
-    handle = client.get_schedule_handle(f"{app}/{WATCHDOG}")
-    if watchdog is None:
-        try:
-            await handle.delete()
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-        return
-    wanted = watchdog_schedule(app, watchdog, task_queue)
+    @property
+    def hash(self) -> str:
+        """Changes when and only when the schedule does."""
+        text = f"{_FORMAT} {self.task_queue} {self.watchdog.every}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    async def updated(held: ScheduleUpdateInput) -> ScheduleUpdate | None:
-        if await _hash(client, held.description.schedule) == await _hash(client, wanted):
-            return None
-        wanted.state = held.description.schedule.state
-        return ScheduleUpdate(wanted)
+    limit: ClassVar[int | None] = None
+    renamed_from: ClassVar[str | None] = None
+    is_over: ClassVar[bool] = False
+    starts_paused: ClassVar[bool] = False
 
-    try:
-        await client.create_schedule(handle.id, wanted)
-    except ScheduleAlreadyRunningError:
-        await handle.update(updated)
-
-
-async def _hash(client: Client, schedule: Schedule) -> Any:
-    """What the schedule says that it was made from."""
-    action = schedule.action
-    assert isinstance(action, ScheduleActionStartWorkflow)  # noqa: S101 -- for the type checker
-    said = (action.memo or {}).get(MEMO)
-    if said is None or isinstance(said, dict):
-        return said
-    (decoded,) = await client.data_converter.decode([said])
-    return decoded
+    def schedule(
+        self,
+        *,
+        release: str = "-",
+        sequence: int = 0,
+        used: int = 0,  # noqa: ARG002 -- it has no limit
+        state: ScheduleState | None = None,
+    ) -> Schedule:
+        """The schedule as Temporal's client takes it; see `DesiredSchedule.schedule`."""
+        every = self.watchdog.every
+        # Many jobs are due on the full minute, and their starts come first.
+        offset = min(every / 2, _LONGEST_OFFSET)
+        spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every, offset=offset)])
+        mark = Mark(
+            hash=self.hash,
+            sequence=sequence,
+            release=release,
+            spec=spec_digest(spec._to_proto()),  # noqa: SLF001 -- no public word for it
+        )
+        return Schedule(
+            action=ScheduleActionStartWorkflow(
+                WATCHDOG_WORKFLOW,
+                # Apart from the jobs' runs, among which a day's looks would be in the way.
+                id=f"{WATCHDOG_WORKFLOW}/{self.app}",
+                task_queue=self.task_queue,
+                execution_timeout=LOOK_LIMIT,
+                static_summary=f"Watches the jobs of {self.app}.",
+            ),
+            spec=replace(spec, skip=[mark.calendar()]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
+            state=state or ScheduleState(),
+        )

@@ -71,7 +71,7 @@ def _gone(facts: Facts) -> Iterator[Reason]:
             if facts.record.finished
             else "the schedule was deleted at {deleted}",
             "surely" if deleted <= facts.fire_time else "probably",
-            mend="start a worker, which applies the schedules, and it is made anew",
+            mend="`euryale apply`, or the start of a worker, makes it anew",
             values={"deleted": deleted},
         )
 
@@ -98,8 +98,11 @@ def _kept(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
     if schedule.fires is False:
         yield other_times(facts, schedule)
         return
-    yield from _overlapped(facts, schedule)
-    yield from _missed(facts, schedule)
+    missed = tuple(_missed(facts, schedule))
+    # The overlap policy is only asked about what isn't missed.
+    if not any(reason.certainty == "surely" for reason in missed):
+        yield from _overlapped(facts, schedule)
+    yield from missed
     if facts.now - facts.due < SETTLED:
         yield Reason(
             "due_now",

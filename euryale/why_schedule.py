@@ -10,7 +10,7 @@ def not_applied() -> Reason:
     return Reason(
         "not_applied",
         "Temporal holds no schedule of this job: it isn't applied yet, or was deleted",
-        mend="start a worker, which applies the schedules",
+        mend="`euryale apply`, or the start of a worker, makes it",
     )
 
 
@@ -48,7 +48,7 @@ def other_times(facts: Facts, schedule: ScheduleFacts) -> Reason:
         "other_times",
         words,
         "surely" if known else "probably",
-        mend="start a worker of the newest release, which applies the schedules",
+        mend="`euryale plan` shows the difference, and `euryale apply` mends it",
         values=values,
     )
 

@@ -130,7 +130,7 @@ class DevSession:
         return succeeded
 
     async def _tell_jobs(self, client: Client, server: DevServer) -> None:
-        lines = job_lines(self.project.registry.jobs.values(), datetime.now(UTC))
+        lines = job_lines(self.project.registry, datetime.now(UTC))
         lines = await with_held(lines, client, self.project)
         if self.screen.as_json:
             self.screen.event("jobs", jobs=[line.as_dict() for line in lines])

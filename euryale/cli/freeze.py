@@ -101,14 +101,16 @@ async def _change(
     with counting(screen) as told:
         done = await change(client, app, tuple(project.registry.jobs), told)
     before = done.before
-    told_before = [] if before is None else [Text(f"{was}: {_note(before)}")]
+    told_before = [] if before is None else [Text(f"{was} {_told(before)}")]
     report(screen, {"app": app, "freeze": _as_dict(before)}, done.changed, *told_before)
 
 
-def _note(freeze: "Freeze") -> str:
-    from euryale.pauses import PauseNote  # noqa: PLC0415 -- slow to import
+def _told(freeze: "Freeze") -> str:
+    from euryale.pauses import one_line  # noqa: PLC0415 -- slow to import
 
-    return str(PauseNote(freeze.by, freeze.since, freeze.note, frozen=True))
+    why = one_line(freeze.note)
+    by = f"by {freeze.by}, {freeze.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{by}: {why}" if why else by
 
 
 def _as_dict(freeze: "Freeze | None") -> dict[str, Any] | None:

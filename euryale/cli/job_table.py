@@ -1,7 +1,7 @@
 """The jobs of an application as a table: when each runs, and what Temporal holds of it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,10 +14,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from euryale.cli.times import distance, moment
 from euryale.held import HeldSchedule, held_schedules
 from euryale.job import Job
+from euryale.job_names import ReplacedJob
 from euryale.mark import mark_of
 from euryale.project import Project
+from euryale.registry import Registry
 from euryale.timetable import firings
 from euryale.timetable_words import timetable_in_words, timetable_text
+from euryale.turn import read_ledger
 
 _SOON = timedelta(days=365)
 
@@ -60,15 +63,19 @@ class JobLine:
         job: The job.
         words: What its cron expression means.
         next_run: When it fires next by the rules, in its time zone; None if never again.
+        replaced: The plugins' jobs that it takes the place of.
         asked: Whether Temporal was asked what it holds.
         held: What it holds; None if it wasn't asked, or holds no schedule of the job.
+        used: How many executions of a job without a schedule are used up.
     """
 
     job: Job
     words: str
     next_run: datetime | None
+    replaced: tuple[ReplacedJob, ...] = ()
     asked: bool = False
     held: Held | None = None
+    used: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The line for programs."""
@@ -86,37 +93,58 @@ class JobLine:
             "note": self.held and self.held.note,
             "executions_left": self.held and self.held.executions_left,
             "horizon": self.held and self.held.horizon and self.held.horizon.isoformat(),
+            "finished": self.finished is not None if self.asked else None,
+            "replaces": [each.as_dict() for each in self.replaced],
         }
 
     @property
+    def finished(self) -> str | None:
+        """How many of how many executions ran, where none is left; None if the job goes on."""
+        limit = self.job.config.number_of_executions
+        if self.held is not None:
+            over, limit = self.held.executions_left == 0, self.held.executions
+            return f"{limit} of {limit}" if over else None
+        # Temporal has deleted the schedule by now.
+        return f"{self.used} of {limit}" if limit is not None and self.used >= limit else None
+
+    @property
     def state(self) -> str:
-        """What keeps it from running, or limits it; empty if nothing does."""
-        if self.held is None:
+        """What keeps it from running, limits it or is behind it; empty if nothing does."""
+        told = (self._limits(), *map(str, self.replaced))
+        return "; ".join(each for each in told if each)
+
+    def _limits(self) -> str:
+        held = self.held
+        if held is not None and held.paused:
+            return f"paused: {held.note}" if held.note else "paused"
+        if self.finished is not None:
+            return f"finished: {self.finished} executions ran"
+        if held is None:
             return "not applied yet" if self.asked else ""
-        if self.held.paused:
-            return f"paused: {self.held.note}" if self.held.note else "paused"
-        if self.held.ends_soon and self.held.horizon is not None:
-            return f"fires no more from {self.held.horizon:%Y-%m-%d} on: start a worker to renew it"
-        if self.held.executions_left is not None:
-            return f"{self.held.executions_left} of {self.held.executions} left"
+        if held.ends_soon and held.horizon is not None:
+            return f"fires no more from {held.horizon:%Y-%m-%d} on: start a worker to renew it"
+        if held.executions_left is not None:
+            return f"{held.executions_left} of {held.executions} left"
         return ""
 
     @property
     def fires(self) -> bool:
         """Whether the next run will come, as far as is known."""
-        return self.next_run is not None and not (
-            self.held is not None and (self.held.paused or self.held.executions_left == 0)
+        paused = self.held is not None and self.held.paused
+        return self.next_run is not None and not paused and self.finished is None
+
+
+def job_lines(registry: Registry, now: datetime) -> tuple[JobLine, ...]:
+    """The lines of an application's jobs, by their configs alone."""
+    return tuple(
+        JobLine(
+            job=job,
+            words=timetable_in_words(job.timetable),
+            next_run=next(firings(job.timetable, after=now), None),
+            replaced=registry.replaced.get(job.name, ()),
         )
-
-
-def job_lines(jobs: Iterable[Job], now: datetime) -> tuple[JobLine, ...]:
-    """The lines of some jobs, by their configs alone."""
-    return tuple(_line(job, now) for job in jobs)
-
-
-def _line(job: Job, now: datetime) -> JobLine:
-    times = firings(job.timetable, after=now)
-    return JobLine(job=job, words=timetable_in_words(job.timetable), next_run=next(times, None))
+        for job in registry.jobs.values()
+    )
 
 
 async def with_held(
@@ -125,7 +153,8 @@ async def with_held(
     """The same lines with what Temporal holds of each schedule.
 
     One list tells what is held. It lags behind by up to half a minute, so as long as that takes a
-    moment only, each schedule is described too.
+    moment only, each schedule is described too. The ledger tells of those that Temporal has deleted
+    since they had nothing left to do.
     """
     app = project.app.name
     listed = await held_schedules(client, app)
@@ -139,7 +168,11 @@ async def with_held(
         async with places:
             return replace(line, asked=True, held=await _held(client, f"{app}/{line.job.name}"))
 
-    return tuple(await asyncio.gather(*(one(line) for line in lines)))
+    found = await asyncio.gather(*(one(line) for line in lines))
+    if all(line.held or line.job.config.number_of_executions is None for line in found):
+        return tuple(found)
+    used = (await read_ledger(client, app)).ledger.executions
+    return tuple(replace(line, used=used.get(line.job.name, 0)) for line in found)
 
 
 def _listed(entry: HeldSchedule) -> Held:

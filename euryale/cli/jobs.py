@@ -31,7 +31,7 @@ def list_jobs(
         from euryale.project import load_project  # noqa: PLC0415
 
         project = load_project(app)
-        lines = job_lines(project.registry.jobs.values(), datetime.now(UTC))
+        lines = job_lines(project.registry, datetime.now(UTC))
         lines, away = asyncio.run(_ask(project, lines, address, namespace))
         screen.result(
             {

@@ -19,7 +19,7 @@ from euryale.errors import ReleaseSuperseded
 from euryale.ledger import Ledger
 from euryale.mark import mark_of
 from euryale.plan import Change, Plan
-from euryale.schedule import DesiredSchedule
+from euryale.schedule import Desired, DesiredSchedule
 from euryale.spread import spread_of
 from euryale.timetable import firings
 from euryale.timetable_words import timetable_in_words, timetable_text
@@ -128,7 +128,15 @@ class PlanReport:
             "frozen": self.ledger.frozen is not None,
             "drift": self.has_drift,
             "counts": dict(self.counts),
-            "changes": [each.as_dict() for each in self.changes],
+            "changes": [
+                each.as_dict()
+                | {
+                    "replaces": [
+                        one.as_dict() for one in self.wish.replaced.get(each.change.name, ())
+                    ]
+                }
+                for each in self.changes
+            ],
         }
 
 
@@ -182,7 +190,9 @@ async def _planned(client: Client, change: Change, *, deep: bool) -> PlannedChan
     return PlannedChange(change, fields, before=times, after=_after(desired))
 
 
-def _after(desired: DesiredSchedule) -> tuple[datetime, ...]:
+def _after(desired: Desired) -> tuple[datetime, ...]:
+    if not isinstance(desired, DesiredSchedule):
+        return ()
     job = desired.job
     spread: timedelta = spread_of(desired.id, job.config.window)
     times = firings(job.timetable, after=desired.since)
@@ -198,7 +208,8 @@ def plan_lines(report: PlanReport) -> Iterator[Text]:
         yield Text(f"frozen by {frozen.by}: what is created starts paused", style="yellow")
     for planned in report.changes:
         if planned.change.kind != "unchanged":
-            yield from _change_lines(planned)
+            replaced = report.wish.replaced.get(planned.change.name, ())
+            yield from _change_lines(planned, ", ".join(map(str, replaced)))
     unchanged = [each.change.name for each in report.changes if each.change.kind == "unchanged"]
     if unchanged:
         named = f": {', '.join(unchanged)}" if len(unchanged) <= _NAMES else ""
@@ -209,10 +220,11 @@ def plan_lines(report: PlanReport) -> Iterator[Text]:
     yield Text(", ".join(told) or "there are no jobs", style=style)
 
 
-def _change_lines(planned: PlannedChange) -> Iterator[Text]:
+def _change_lines(planned: PlannedChange, replaces: str) -> Iterator[Text]:
     change = planned.change
     sign, style = SIGNS[change.kind]
-    yield Text.assemble((f"{sign} {change.name}", style), f"  {_words(change)}")
+    words = f"{_words(change)}, {replaces}" if replaces else _words(change)
+    yield Text.assemble((f"{sign} {change.name}", style), f"  {words}")
     width = max((len(each.field) for each in planned.fields), default=0)
     for each in planned.fields:
         yield Text.assemble(
@@ -220,25 +232,36 @@ def _change_lines(planned: PlannedChange) -> Iterator[Text]:
         )
     if planned.change.kind not in ("changed", "renamed", "removed"):
         return
-    zone = None if change.desired is None else time_zone(change.desired.job.timetable.zone)
+    desired = change.desired
+    is_job = isinstance(desired, DesiredSchedule)
+    zone = time_zone(desired.job.timetable.zone) if isinstance(desired, DesiredSchedule) else None
     before = [moment(time.astimezone(zone) if zone else time) for time in planned.before]
     after = [moment(time) for time in planned.after]
-    if before != after:
+    if before != after and (is_job or change.kind == "removed"):
         yield Text(f"    fires  {', '.join(before) or 'never'}", style="dim")
         if change.kind != "removed":
             yield Text(f"        ⇒  {', '.join(after) or 'never'}", style="dim")
 
 
 def _words(change: Change) -> str:
-    if change.kind == "renamed" and change.held is not None:
-        return f"renamed from {change.held.name}"
+    desired, held = change.desired, change.held
+    if change.kind == "renamed" and held is not None:
+        return f"renamed from {held.name}"
     if change.kind == "changed":
-        told = "changed, also by hand" if change.by_hand else "changed"
-        return f"{told}: {change.reason}" if change.reason else told
-    if change.kind == "new" and change.desired is not None:
-        timetable = change.desired.job.timetable
-        zone = "" if timetable.zone == "UTC" else f" {timetable.zone}"
-        return f"{timetable_text(timetable)}{zone}  {timetable_in_words(timetable)}"
+        if change.reason:
+            return f"changed: {change.reason}"
+        edited = desired and held and held.mark and held.mark.hash != desired.hash
+        by_hand = "changed, also by hand" if edited else "changed by hand"
+        return by_hand if change.by_hand else "changed"
+    if change.kind == "new":
+        return _fires(desired) if isinstance(desired, DesiredSchedule) else "watches the jobs"
     if change.kind == "removed":
-        return "no job file has it any more"
+        own = change.name.startswith(".")
+        return "the application has it no more" if own else "no job file has it any more"
     return f"{change.kind}: {change.reason}"
+
+
+def _fires(desired: DesiredSchedule) -> str:
+    timetable = desired.job.timetable
+    zone = "" if timetable.zone == "UTC" else f" {timetable.zone}"
+    return f"{timetable_text(timetable)}{zone}  {timetable_in_words(timetable)}"

@@ -14,6 +14,7 @@ from euryale.job import Job
 from euryale.run_details import RunDetails
 from euryale.runless import RunlessFirings
 from euryale.runs import Run
+from euryale.timetable import nominal
 from euryale.zones import time_zone
 
 STYLES = {
@@ -32,6 +33,7 @@ _LONGEST_REASON = 300
 _SKIPPED = {
     "overlap": "skipped: {} was under way",
     "waiting": "waits for the end of {}",
+    "caught up": "only the latest missed firing was caught up, by {}",
     "paused": "the schedule is paused",
     "unknown": "no run: paused then, or missed by more than catch_up allows",
 }
@@ -68,6 +70,9 @@ class RunLine:
         """The time that it was meant for; None for a run by hand."""
         if self.job is None:
             return self.run.fire_time
+        turn = self.details and self.details.turn
+        if turn and not turn.superseded:
+            return nominal(self.job.timetable, turn.fired_at)
         return self.run.nominal_time(self.job)
 
     def as_dict(self, now: datetime) -> dict[str, Any]:
@@ -85,6 +90,7 @@ class RunLine:
             "by_hand": run.by_hand,
             "operator": run.operator,
             "note": run.note,
+            "superseded": self.superseded,
             **self._deeds(),
         }
 
@@ -113,9 +119,17 @@ class RunLine:
         return ": ".join(part for part in (self.run.operator, self.run.note) if part)
 
     @property
+    def superseded(self) -> bool:
+        """Whether it ended at once, since a later missed firing has a run of its own."""
+        turn = self.details and self.details.turn
+        return bool(turn and turn.superseded)
+
+    @property
     def deeds(self) -> Text:
         """What it did and why it failed."""
         parts = [self.said] if self.said else []
+        if self.superseded:
+            parts.append("superseded: only the latest missed firing is caught up")
         details = self.details
         if details is not None and details.progress is not None:
             if not details.whole:
@@ -162,7 +176,7 @@ def runless_as_dict(firings: RunlessFirings) -> dict[str, Any]:
         "last": firings.last.isoformat(),
         "count": firings.count,
         "reason": firings.reason,
-        "under_way": firings.under_way or None,
+        "run": firings.run or None,
     }
 
 
@@ -185,14 +199,14 @@ def run_table(
 
 
 def _row(line: RunLine, now: datetime) -> list[Text | str]:
-    nominal = line.nominal
+    meant = line.nominal
     started = line.run.started.astimezone(line.zone)
     return [
         line.name,
         Text(line.run.status, style=STYLES[line.run.status]),
-        moment(nominal) if nominal else Text("by hand", style="dim"),
+        moment(meant) if meant else Text("by hand", style="dim"),
         f"{started:%H:%M:%S}"
-        if nominal and nominal.date() == started.date()
+        if meant and meant.date() == started.date()
         else f"{started:%Y-%m-%d %H:%M:%S}",
         took(line.run.elapsed(now)),
         line.deeds,
@@ -201,7 +215,7 @@ def _row(line: RunLine, now: datetime) -> list[Text | str]:
 
 def _runless_row(firings: RunlessFirings, app: str) -> list[Text | str]:
     many = firings.count > 1
-    told = _SKIPPED[firings.reason].format(firings.under_way.removeprefix(f"{app}/"))
+    told = _SKIPPED[firings.reason].format(firings.run.removeprefix(f"{app}/"))
     return [
         Text(f"{firings.count:,} firings" if many else "-", style="dim"),
         Text("no run" if firings.reason != "waiting" else "waiting", style="dim"),

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from euryale.job import Job
     from euryale.project import Project
+    from euryale.run_details import RunDetails
     from euryale.runless import RunlessFirings
-    from euryale.runs import Run
     from euryale.schedule_state import ScheduleState
 
 _MOST_RUNS = 1000
@@ -124,13 +124,14 @@ async def _runs(
         # A job whose file is gone has runs for some time.
         project.job(name)
     state = None if name is None else await schedule_state(client, f"{app}/{name}")
+    details = await details_of(client, found)
     runless: tuple[RunlessFirings, ...] = ()
     if job is not None and state is not None and not statuses:
         runless = await _runless(
-            client, app, job, state, found, since=start, cut=len(found) == limit
+            client, app, job, state, details, since=start, cut=len(found) == limit
         )
     now = datetime.now(UTC)
-    lines = run_lines(app, await details_of(client, found), jobs)
+    lines = run_lines(app, details, jobs)
     screen.result(
         {
             "app": app,
@@ -161,7 +162,7 @@ async def _runless(
     app: str,
     job: "Job",
     state: "ScheduleState",
-    found: "Sequence[Run]",
+    details: "Sequence[RunDetails]",
     *,
     since: datetime | None,
     cut: bool,
@@ -172,6 +173,7 @@ async def _runless(
     from euryale.spread import spread_of  # noqa: PLC0415
 
     now = datetime.now(UTC)
+    found = [each.run for each in details]
     fired = [run.fire_time for run in found if run.fire_time is not None]
     # Before that it may have fired at other times, or Temporal may have forgotten the runs.
     starts = [state.since, await remembered_since(client, now)]
@@ -191,4 +193,9 @@ async def _runless(
         overlap=state.overlap,
         spread=spread_of(f"{app}/{job.name}", job.config.window),
         paused=state.paused,
+        caught_up={
+            each.run.workflow_id: each.turn.fired_at
+            for each in details
+            if each.turn and not each.turn.superseded
+        },
     )

@@ -49,8 +49,12 @@ _STDIN = re.compile(r"(?<!\\)%")
 _JOINS = re.compile(r"&&|\|\||[;|{}()]|\[\[?|\]\]?")
 _NO_WORK = frozenset(
     {"", "cd", "test", "command", "sleep", "set", "export", "true", ":", ".", "source", "umask"}
+    | {"fi", "done", "esac", "for", "case"}
 )
-_WRAPPERS = frozenset({"exec", "nice", "ionice", "nohup", "sudo", "time", "env", "chronic"})
+_WRAPPERS = frozenset(
+    {"exec", "nice", "ionice", "nohup", "sudo", "time", "env", "chronic"}
+    | {"if", "then", "else", "while", "do", "!"}
+)
 _REDIRECTION = re.compile(r"[0-9&]?>+\s*(&[0-9-]|\S+)|<\s*\S+|&\s*$")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=\S*")
 _WORDS_IN_NAME = 5

@@ -31,10 +31,13 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from euryale import Euryale, EuryalePlugin
+from euryale.apply import Wish, apply
+from euryale.errors import ReleaseSuperseded
 from euryale.hooks import Hook, HookFailed, LogHook, MailHook, WebhookHook
+from euryale.release import Release
 from euryale.runs import runs_of
 from euryale.watch import Finding
-from euryale.watchdog import WATCHDOG, WATCHDOG_WORKFLOW, Watchdog, apply_watchdog
+from euryale.watchdog import WATCHDOG, WATCHDOG_WORKFLOW, Watchdog, WatchdogSchedule
 from euryale.worker import make_worker, serve
 
 JOB = """
@@ -454,20 +457,25 @@ async def test_days_without_a_run_are_told_once_and_their_end_once(
 async def test_the_watchdogs_schedule_is_made_kept_and_removed(
     client: Client, app_name: str
 ) -> None:
+    async def applied(watchdog: Watchdog | None, release: str) -> list[str]:
+        desired = [WatchdogSchedule(app_name, watchdog, app_name)] if watchdog else []
+        wish = Wish(app_name, desired, Release(release), prune=True)
+        return [one.outcome for one in (await apply(client, wish)).applied]
+
     handle = client.get_schedule_handle(f"{app_name}/{WATCHDOG}")
-    await apply_watchdog(client, app_name, Watchdog(), app_name)
-    first = await handle.describe()
-    await apply_watchdog(client, app_name, Watchdog(failures=5), app_name)
-    assert (await handle.describe()).info.last_updated_at == first.info.last_updated_at
+    assert await applied(Watchdog(), "a") == ["created"]
+    assert await applied(Watchdog(failures=5), "a") == ["unchanged"]
     await handle.pause(note="inventory")
-    await apply_watchdog(client, app_name, Watchdog(every=SELDOM), app_name)
-    second = await handle.describe()
-    assert second.schedule.spec.intervals[0].every == SELDOM
-    assert (second.schedule.state.paused, second.schedule.state.note) == (True, "inventory")
-    await apply_watchdog(client, app_name, None, app_name)
+    assert await applied(Watchdog(every=SELDOM), "b") == ["updated"]
+    held = (await handle.describe()).schedule
+    assert held.spec.intervals[0].every == SELDOM
+    assert (held.state.paused, held.state.note) == (True, "inventory")
+    with pytest.raises(ReleaseSuperseded):
+        await applied(None, "a")
+    assert await applied(None, "c") == ["removed"]
+    assert await applied(None, "c") == []
     with pytest.raises(RPCError, match="not found"):
         await handle.describe()
-    await apply_watchdog(client, app_name, None, app_name)
 
 
 WORKER = """

@@ -22,7 +22,9 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
+from test_simulation import Server
 from typer.testing import CliRunner
 
 from euryale import Euryale, EuryalePlugin
@@ -335,6 +337,57 @@ async def test_a_late_run_that_caught_up_the_latest_firing_says_so_for_each(
     assert (reason.values["latest"], reason.values["run"]) == (latest, run.id)
 
 
+@pytest.mark.timeout(150)
+async def test_after_an_outage_a_firing_was_missed_or_is_late(tmp_path: Path) -> None:
+    server = Server(tmp_path / "temporal.db")
+    await server.start()
+    try:
+        shop = Shop(
+            await connected(server),
+            tmp_path,
+            "catch_up=10, overlap='allow_all'",
+            "...",
+            EVERY_SECOND,
+        )
+        await shop.apply()
+        await shop.first_run()
+        down = datetime.now(UTC)
+        server.stop()
+        await asyncio.sleep(16)
+        await server.start()
+        shop.client = await connected(server)
+        shop.schedule = shop.client.get_schedule_handle(shop.schedule.id)
+        async with asyncio.timeout(60):
+            while not (await shop.schedule.describe()).info.num_actions_missed_catchup_window:
+                await asyncio.sleep(0.1)
+        (missed,) = (await shop.why(down.replace(microsecond=0) + timedelta(seconds=1))).reasons
+        assert (missed.kind, missed.certainty) == ("missed", "surely")
+        assert missed.values["window"] == timedelta(seconds=10)
+        looked = missed.values["looked"]
+        assert isinstance(looked, datetime)
+        late = looked.replace(microsecond=0) - timedelta(seconds=8)
+        async with asyncio.timeout(30):
+            while (verdict := await shop.why(late)).outcome != "waiting":
+                await asyncio.sleep(0.1)
+        assert told(verdict) == ("waiting", [("no_worker", "surely"), ("late_server", "surely")])
+        assert verdict.reasons[1].values["looked"] == looked
+    finally:
+        server.stop()
+
+
+async def connected(server: Server) -> Client:
+    """A client of a server that may just have been started."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(RPCError, RuntimeError):
+                client = await Client.connect(
+                    f"127.0.0.1:{server.port}", data_converter=pydantic_data_converter
+                )
+                await client.count_workflows()
+                return client
+            await asyncio.sleep(0.1)
+
+
 # --- the command
 
 APP = """
@@ -409,7 +462,7 @@ def test_the_night_that_leaves_the_time_out_says_when_it_ran(
     assert "nightly  Sun 2026-03-29 02:30 CET  did not run" in text
     assert "surely  Temporal holds no schedule of this job" in text
     assert "surely  the clocks go forward from 02:00 to 03:00: 02:30 doesn't exist" in text
-    assert "to do  start a worker, which applies the schedules" in text
+    assert "to do  `euryale apply`, or the start of a worker, makes it" in text
     assert "Sun 2026-03-29 03:00 CEST" in text
 
 

@@ -54,6 +54,7 @@ def test_what_runs_is_kept_and_waits_for_its_porting() -> None:
             "run-parts-etc-cron.daily",
         ),
         ("[ -x /bin/a ] && /bin/a", "a"),
+        ("[ -x /bin/a ] && if [ ! -d /run/b ]; then /bin/a -q; fi", "a-q"),
         ("cd /srv", "cd-srv"),
     ],
 )

@@ -61,7 +61,7 @@ def runless(
 
 def told(found: tuple[RunlessFirings, ...]) -> list[tuple[float, int, Reason, str]]:
     return [
-        ((each.first - DAY) / timedelta(hours=1), each.count, each.reason, each.under_way)
+        ((each.first - DAY) / timedelta(hours=1), each.count, each.reason, each.run)
         for each in found
     ]
 
@@ -115,6 +115,22 @@ def test_what_follows_the_last_run_of_a_paused_schedule_is_paused() -> None:
     assert told(runless(run(0), run(2), until=5, paused=True)) == [
         (1, 1, "unknown", ""),
         (3, 2, "paused", ""),
+    ]
+
+
+def test_of_missed_firings_of_which_the_latest_is_caught_up_the_others_name_its_run() -> None:
+    found = runless_firings(
+        HOURLY,
+        [run(1, late=4.2)],
+        since=hour(0),
+        until=hour(7),
+        overlap="skip",
+        caught_up={"shop/a-1": hour(5)},
+    )
+    assert told(found) == [
+        (0, 1, "unknown", ""),
+        (2, 4, "caught up", "shop/a-1"),
+        (6, 1, "unknown", ""),
     ]
 
 

@@ -10,7 +10,7 @@ from euryale.errors import ExpectationInvalid, JobNameTaken, WatchdogInvalid
 from euryale.hooks import mail
 from euryale.schedule import desired_schedule
 from euryale.watch import Finding
-from euryale.watchdog import watchdog_schedule
+from euryale.watchdog import WatchdogSchedule
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -96,12 +96,11 @@ def test_secrets_are_not_in_what_is_printed_of_a_watchdog() -> None:
 
 
 def test_looks_come_half_a_minute_after_the_full_one_and_one_at_a_time() -> None:
-    schedule = watchdog_schedule("shop", Watchdog(), "queue")
+    schedule = WatchdogSchedule("shop", Watchdog(), "queue").schedule()
     (interval,) = schedule.spec.intervals
     assert (interval.every, interval.offset) == (timedelta(minutes=1), timedelta(seconds=30))
-    (interval,) = watchdog_schedule(
-        "shop", Watchdog(every=timedelta(seconds=10)), "q"
-    ).spec.intervals
+    often = WatchdogSchedule("shop", Watchdog(every=timedelta(seconds=10)), "queue")
+    (interval,) = often.schedule().spec.intervals
     assert interval.offset == timedelta(seconds=5)
 
 

@@ -605,6 +605,15 @@ def test_a_firing_that_was_caught_up_together_with_an_earlier_one_met_its_run() 
     assert reason.values["run"] == late.workflow_id
 
 
+def test_a_firing_that_was_missed_met_no_run() -> None:
+    known = facts(
+        schedule=schedule(skipped=1, missed=1, catch_up=timedelta(hours=1)),
+        record=ScheduleRecord(RECORDED, awake=(at(90),)),
+        runs=(run(-60, 100),),
+    )
+    assert told(why(known)) == [("missed", "surely")]
+
+
 def test_what_is_sure_leaves_out_what_is_likely() -> None:
     known = facts(schedule=schedule(missed=2, updated=at(60), skipped=1), runs=(run(-60, 10),))
     kinds = told(why(known))
