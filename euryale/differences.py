@@ -100,13 +100,17 @@ def differences(held: HeldDetail, desired: Desired) -> tuple[Difference, ...]:
 def _of_config(held: HeldDetail, desired: DesiredSchedule) -> Iterator[Difference]:
     new = desired.job.config
     old = None if held.config is None else _config(held.config, desired.name)
-    if old is not None:
+    if old is not None and held.config is not None:
+        written = written_config(new)
         for field in ScheduledJobConfig.model_fields:
             if field in {"name", "data", *NOT_HELD}:
                 continue
+            name = ScheduledJobConfig.model_fields[field].alias or field
+            # As it is written: of a date or an interval that was read again, a text is left.
+            if held.config.get(name) == written.get(name):
+                continue
             before, after = getattr(old, field), getattr(new, field)
             if before != after:
-                name = ScheduledJobConfig.model_fields[field].alias or field
                 yield Difference(name, in_words(before), in_words(after))
     data = new.model_dump(mode="json")["data"]
     if held.data != data:

@@ -136,6 +136,7 @@ async def test_what_was_applied_is_unchanged_by_one_list_whatever_its_times(
         ("unchanged", False)
     ] * len(SPECS)
     assert set((await folder.apply()).values()) == {"unchanged"}
+    assert set((await folder.apply(deep=True)).values()) == {"unchanged"}
 
 
 async def test_a_job_whose_file_is_gone_is_removed(folder: Folder) -> None:
