@@ -4,6 +4,7 @@ Visibility is a copy that follows what happens by a moment, up to a second or so
 just started may not be in it yet, and one that has just ended may still run there.
 """
 
+import asyncio
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from euryale.errors import RunUnknown
 from euryale.job import Job
 from euryale.memo import MEMO
 from euryale.timetable import nominal
+from euryale.turn import read_ledger
 
 Status = Literal[
     "running", "completed", "failed", "cancelled", "terminated", "timed out", "continued"
@@ -215,6 +217,31 @@ async def runs_of(
         if belongs(app, execution.workflow_type, execution.id):
             found.append(await run_of(execution))
     return tuple(sorted(found, key=lambda run: run.started, reverse=True))
+
+
+async def runs_by_all_names(
+    client: Client,
+    app: str,
+    job: str,
+    *,
+    since: datetime | None = None,
+    statuses: Collection[Status] = (),
+    limit: int | None = None,
+) -> tuple[Run, ...]:
+    """A job's runs as `runs_of` reads them, also those under the names that it had before.
+
+    Raises:
+        RPCError: The server can't be reached or refuses.
+    """
+    ledger = (await read_ledger(client, app)).ledger
+    found = await asyncio.gather(
+        *(
+            runs_of(client, app, name, since=since, statuses=statuses, limit=limit)
+            for name in (job, *ledger.former_names.get(job, ()))
+        )
+    )
+    runs = sorted((run for each in found for run in each), key=lambda run: run.started)
+    return tuple(reversed(runs))[:limit]
 
 
 async def run_of(execution: WorkflowExecution) -> Run:

@@ -110,7 +110,7 @@ async def _runs(
     from euryale.cli.run_table import run_lines, run_table, runless_as_dict  # noqa: PLC0415
     from euryale.connection import connect  # noqa: PLC0415
     from euryale.run_details import details_of  # noqa: PLC0415
-    from euryale.runs import runs_of  # noqa: PLC0415
+    from euryale.runs import runs_by_all_names, runs_of  # noqa: PLC0415
     from euryale.schedule_state import schedule_state  # noqa: PLC0415
     from euryale.zones import time_zone  # noqa: PLC0415
 
@@ -119,7 +119,12 @@ async def _runs(
     zone = time_zone(job.timetable.zone if job else "UTC")
     start = None if since is None else given_time(since, zone, "--since")
     client = await connect(address=address, namespace=namespace)
-    found = await runs_of(client, app, name, since=start, statuses=statuses, limit=limit)
+    if name is None:
+        found = await runs_of(client, app, since=start, statuses=statuses, limit=limit)
+    else:
+        found = await runs_by_all_names(
+            client, app, name, since=start, statuses=statuses, limit=limit
+        )
     if name is not None and job is None and not found:
         # A job whose file is gone has runs for some time.
         project.job(name)

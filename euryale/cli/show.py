@@ -109,14 +109,14 @@ async def _known(client: "Client", project: "Project", job: "Job") -> _Known:
     from euryale.cli.run import web_ui  # noqa: PLC0415 -- slow to import
     from euryale.cli.run_table import run_lines  # noqa: PLC0415
     from euryale.run_details import details_of  # noqa: PLC0415
-    from euryale.runs import runs_of  # noqa: PLC0415
+    from euryale.runs import runs_by_all_names  # noqa: PLC0415
     from euryale.schedule_state import schedule_state  # noqa: PLC0415
 
     app = project.app.name
     schedule_id = f"{app}/{job.name}"
     state, runs, ui = await asyncio.gather(
         schedule_state(client, schedule_id),
-        runs_of(client, app, job.name, limit=_MEASURED),
+        runs_by_all_names(client, app, job.name, limit=_MEASURED),
         web_ui(client),
     )
     details = await details_of(client, runs[:_RUNS])

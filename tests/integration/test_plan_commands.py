@@ -1,5 +1,6 @@
 """Planning and applying as an operator and a build do it, on a real server."""
 
+import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -115,6 +116,22 @@ async def test_a_renamed_job_is_shown_as_renamed(project: OperatedProject) -> No
     assert "→ weekly  renamed from report\n" in told
     done = (await project.call("apply")).output
     assert f"renamed   {project.name}/weekly\n" in done
+
+
+async def test_a_renamed_job_shows_the_runs_under_its_former_names(
+    project: OperatedProject,
+) -> None:
+    await project.call("apply")
+    run = f"{project.name}/report/12345678"
+    await project.client.start_workflow("report", {}, id=run, task_queue=project.name)
+    project.remove("report")
+    project.add("weekly", more='renamed_from="report"')
+    await project.call("apply")
+    async with asyncio.timeout(20):
+        while not (answer := await project.answer("runs", "weekly"))["runs"]:
+            await asyncio.sleep(0.1)
+    assert [one["workflow_id"] for one in answer["runs"]] == [run]
+    assert run.removeprefix(f"{project.name}/") in (await project.call("show", "weekly")).output
 
 
 async def test_an_older_release_says_so_and_changes_nothing(project: OperatedProject) -> None:
