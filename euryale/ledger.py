@@ -93,13 +93,14 @@ class Ledger(BaseModel):
             >>> [ledger.place(Release(name)) for name in "abc"]
             [1, 2, 3]
         """
-        if release.rollback:
-            if release.name == self.newest and release.sequence in (None, self.sequence):
-                return self.sequence
-            return max(self.sequence + 1, release.sequence or 0)
+        if release.rollback or release.name == self.newest:
+            # Going back takes no number: the build that comes next has the next one.
+            return max(self.sequence, release.sequence or 1)
         if release.sequence is None:
             return self.releases.get(release.name, self.sequence + 1)
-        if release.sequence == self.sequence and self.newest not in ("", release.name):
+        if release.sequence == self.sequence and self.newest:
+            if release.name in self.releases:  # it was gone back from
+                return self.releases[release.name]
             raise ReleaseInvalid(
                 f"the sequence {release.sequence} is that of the release '{self.newest}', and "
                 f"can't be that of '{release.name}' too",
@@ -132,7 +133,10 @@ class Ledger(BaseModel):
         if self.turn is not None and self.turn.holder == holder:
             return self
         place = self.place(release)
-        others = {name: at for name, at in self.releases.items() if name != release.name}
+        # One that is gone back from loses its place, and is an older one from then on.
+        others = {
+            name: min(at, place - 1) for name, at in self.releases.items() if name != release.name
+        }
         kept = dict([*others.items()][-(REMEMBERED - 1) :])
         return self._with(
             sequence=place,

@@ -100,8 +100,9 @@ async def change_ledger(client: Client, app: str, change: Callable[[Ledger], Led
     """
     for _ in range(_WRITES):
         held = await read_ledger(client, app)
-        wanted = change(held.ledger)
-        if wanted == held.ledger:
+        ledger = held.ledger if held.token else await _recovered(client, app)
+        wanted = change(ledger)
+        if wanted == ledger:
             return held
         await _write(client, app, held, wanted)
     raise TemporalRefused(

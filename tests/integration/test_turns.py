@@ -33,10 +33,11 @@ async def test_releases_get_their_places_in_the_order_of_their_first_apply(
     assert [await apply_once(client, app, Release(name)) for name in ("a", "b", "b")] == [1, 2, 2]
     with pytest.raises(ReleaseSuperseded, match="'a' is older than 'b'"):
         await apply_once(client, app, Release("a"))
-    assert await apply_once(client, app, Release("a", rollback=True)) == 3
-    assert await apply_once(client, app, Release("a", rollback=True)) == 3
-    with pytest.raises(ReleaseSuperseded):
+    assert await apply_once(client, app, Release("a", rollback=True)) == 2
+    assert await apply_once(client, app, Release("a", rollback=True)) == 2
+    with pytest.raises(ReleaseSuperseded, match="'b' is older than 'a'"):
         await apply_once(client, app, Release("b"))
+    assert await apply_once(client, app, Release("c")) == 3
 
 
 async def test_a_sequence_orders_releases_whoever_applies_first(client: Client, app: str) -> None:
@@ -46,6 +47,20 @@ async def test_a_sequence_orders_releases_whoever_applies_first(client: Client, 
     with pytest.raises(ReleaseInvalid):
         await apply_once(client, app, Release("c", 12))
     assert await apply_once(client, app, Release("c")) == 13
+
+
+async def test_going_back_leaves_the_next_number_to_the_next_build(
+    client: Client, app: str
+) -> None:
+    for number in (5, 6):
+        assert await apply_once(client, app, Release(f"b{number}", number)) == number
+    assert await apply_once(client, app, Release("b5", 5, rollback=True)) == 6
+    with pytest.raises(ReleaseSuperseded, match="'b6' is older than 'b5'"):
+        await apply_once(client, app, Release("b6", 6))
+    # Its own workers, which say the number that it had.
+    assert await apply_once(client, app, Release("b5", 5)) == 6
+    assert await apply_once(client, app, Release("b6", 6, rollback=True)) == 6
+    assert await apply_once(client, app, Release("b7", 7)) == 7
 
 
 async def test_many_at_once_take_turns(client: Client, app: str) -> None:
