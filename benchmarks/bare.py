@@ -8,7 +8,7 @@ from temporalio import activity, workflow
 with workflow.unsafe.imports_passed_through():
     from benchmarks.shop import Product
     from euryale.config import Retry
-    from euryale.service import DEFAULT_TIMEOUT
+    from euryale.services.service import DEFAULT_TIMEOUT
 
 RETRY_POLICY = Retry().policy()
 """What Euryale gives its calls, so that both sides ask the same of the server."""

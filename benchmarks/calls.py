@@ -23,8 +23,8 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from euryale.server import DevServer
-from euryale.server_address import free_port, join_address
+from euryale.server.server import DevServer
+from euryale.server.server_address import free_port, join_address
 
 HOST = "127.0.0.1"
 FIRST_PORT = 17233

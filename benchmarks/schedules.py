@@ -20,18 +20,18 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-import euryale.apply
+import euryale.schedules.apply
 from benchmarks.rpcs import counted
 from benchmarks.time import ZONES, expressions
 from euryale import Euryale
-from euryale.apply import Wish, apply, plan
-from euryale.connection import connect
-from euryale.held import held_schedules
-from euryale.release import Release
-from euryale.schedule import Desired, DesiredSchedule, desired_schedule
-from euryale.server import DevServer
-from euryale.server_address import free_port, join_address
-from euryale.turn import read_ledger
+from euryale.schedules.apply import Wish, apply, plan
+from euryale.schedules.held import held_schedules
+from euryale.schedules.release import Release
+from euryale.schedules.schedule import Desired, DesiredSchedule, desired_schedule
+from euryale.schedules.turn import read_ledger
+from euryale.server.connection import connect
+from euryale.server.server import DevServer
+from euryale.server.server_address import free_port, join_address
 
 HOST = "127.0.0.1"
 FIRST_PORT = 18233
@@ -128,7 +128,7 @@ async def costs(client: Client, app: Euryale, root: Path) -> AsyncIterator[Cost]
     yield await measured("unchanged plan", client, unchanged())
     yield await measured("unchanged apply", client, apply(client, wish))
     # Till then an apply of another release trusts no list.
-    await asyncio.sleep((euryale.apply.LAG + timedelta(seconds=1)).total_seconds())
+    await asyncio.sleep((euryale.schedules.apply.LAG + timedelta(seconds=1)).total_seconds())
     changed = apply(client, with_changes(wish, "r2"))
     yield await measured(f"{CHANGES} changes", client, changed)
     changed = apply(client, with_changes(wish, "r3"))

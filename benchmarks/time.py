@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
-from euryale.calendars import compile_calendars
-from euryale.clock import firings
-from euryale.cron import CronExpression
+from euryale.time.calendars import compile_calendars
+from euryale.time.clock import firings
+from euryale.time.cron import CronExpression
 
 JOBS = 10_000
 FIRINGS = 1_000  # of each job whose firings are told

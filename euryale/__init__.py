@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from euryale.app import Euryale
     from euryale.config import Retry, ScheduledJobConfig
-    from euryale.container import Container
-    from euryale.durable_service import CallFailed
     from euryale.errors import EuryaleError
-    from euryale.hooks import LogHook, MailHook, WebhookHook
-    from euryale.idempotency import idempotency_key
-    from euryale.job import JobSource
-    from euryale.job_plugin import JobPlugin
-    from euryale.logger import DurableLogger
+    from euryale.jobs.job import JobSource
+    from euryale.jobs.job_plugin import JobPlugin
     from euryale.plugin import EuryalePlugin
-    from euryale.provider import Provider, instance, per_activity, singleton
-    from euryale.saga import Saga, StepResponse, step
-    from euryale.service import mutation, read
-    from euryale.watchdog import Watchdog
+    from euryale.runs.logger import DurableLogger
+    from euryale.services.container import Container
+    from euryale.services.durable_service import CallFailed
+    from euryale.services.idempotency import idempotency_key
+    from euryale.services.provider import Provider, instance, per_activity, singleton
+    from euryale.services.saga import Saga, StepResponse, step
+    from euryale.services.service import mutation, read
+    from euryale.watchdog.hooks import LogHook, MailHook, WebhookHook
+    from euryale.watchdog.watchdog import Watchdog
 
 __all__ = [
     "CallFailed",
@@ -49,30 +49,30 @@ __all__ = [
 # A name's module is imported when the name is first used, so that `euryale --help` needn't wait
 # for Temporal's SDK, nor a service's module for the worker's.
 _MODULES = {
-    "CallFailed": "durable_service",
-    "Container": "container",
-    "DurableLogger": "logger",
+    "CallFailed": "services.durable_service",
+    "Container": "services.container",
+    "DurableLogger": "runs.logger",
     "Euryale": "app",
     "EuryaleError": "errors",
     "EuryalePlugin": "plugin",
-    "JobPlugin": "job_plugin",
-    "JobSource": "job",
-    "LogHook": "hooks",
-    "MailHook": "hooks",
-    "Provider": "provider",
+    "JobPlugin": "jobs.job_plugin",
+    "JobSource": "jobs.job",
+    "LogHook": "watchdog.hooks",
+    "MailHook": "watchdog.hooks",
+    "Provider": "services.provider",
     "Retry": "config",
-    "Saga": "saga",
+    "Saga": "services.saga",
     "ScheduledJobConfig": "config",
-    "StepResponse": "saga",
-    "Watchdog": "watchdog",
-    "WebhookHook": "hooks",
-    "idempotency_key": "idempotency",
-    "instance": "provider",
-    "mutation": "service",
-    "per_activity": "provider",
-    "read": "service",
-    "singleton": "provider",
-    "step": "saga",
+    "StepResponse": "services.saga",
+    "Watchdog": "watchdog.watchdog",
+    "WebhookHook": "watchdog.hooks",
+    "idempotency_key": "services.idempotency",
+    "instance": "services.provider",
+    "mutation": "services.service",
+    "per_activity": "services.provider",
+    "read": "services.service",
+    "singleton": "services.provider",
+    "step": "services.saga",
 }
 
 

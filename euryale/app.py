@@ -9,17 +9,17 @@ from pathlib import Path
 
 from pydantic_core import to_json
 
-from euryale.discovery import discover, put_on_path
 from euryale.errors import ConfigInvalid, EuryaleError, JobNameTaken, PluginInvalid, ServiceInvalid
-from euryale.job import Job, JobSource
-from euryale.job_plugin import Plugins, choose
-from euryale.method import ServiceDefinition, define_service
-from euryale.parts import Parts, assemble, provided_class, refuse_logger, workflows_by_name
-from euryale.provider import Provider
+from euryale.jobs.discovery import discover, put_on_path
+from euryale.jobs.job import Job, JobSource
+from euryale.jobs.job_plugin import Plugins, choose
+from euryale.jobs.parts import Parts, assemble, provided_class, refuse_logger, workflows_by_name
 from euryale.registry import Registry
-from euryale.schedule import DesiredSchedule, desired_schedule
-from euryale.watchdog import Watchdog
-from euryale.watchdog_workflow import WatchdogWorkflow
+from euryale.schedules.schedule import DesiredSchedule, desired_schedule
+from euryale.services.method import ServiceDefinition, define_service
+from euryale.services.provider import Provider
+from euryale.watchdog.watchdog import Watchdog
+from euryale.watchdog.watchdog_workflow import WatchdogWorkflow
 
 Figures = Callable[..., Awaitable[Mapping[str, int]]]
 

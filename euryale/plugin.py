@@ -15,19 +15,19 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from euryale.activities import class_activities, service_activities
 from euryale.app import Euryale, job_name_taken
-from euryale.apply import Applied, apply, wish_of
 from euryale.build import build_id
-from euryale.durability import check_durability
 from euryale.errors import ReleaseSuperseded, ServiceInvalid, TemporalRefused
-from euryale.job_workflow import JobWorkflow
-from euryale.lateness import turn_activity
-from euryale.parts import workflows_by_name
-from euryale.release import Release
-from euryale.runner import JobWorkflowRunner
-from euryale.service_container import ServiceContainer
-from euryale.watchdog_workflow import WatchdogWorkflow, watchdog_activities
+from euryale.jobs.durability import check_durability
+from euryale.jobs.parts import workflows_by_name
+from euryale.runs.job_workflow import JobWorkflow
+from euryale.runs.lateness import turn_activity
+from euryale.runs.runner import JobWorkflowRunner
+from euryale.schedules.apply import Applied, apply, wish_of
+from euryale.schedules.release import Release
+from euryale.services.activities import class_activities, service_activities
+from euryale.services.service_container import ServiceContainer
+from euryale.watchdog.watchdog_workflow import WatchdogWorkflow, watchdog_activities
 
 log = structlog.get_logger("euryale.worker")
 

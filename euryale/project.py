@@ -10,9 +10,9 @@ from pathlib import Path
 from euryale.app import Euryale, project_root
 from euryale.build import build_id
 from euryale.errors import AppNotFound, EuryaleError, JobUnknown
-from euryale.job import Job
+from euryale.jobs.job import Job
 from euryale.registry import Registry
-from euryale.release import Release
+from euryale.schedules.release import Release
 
 _NAME_IT = (
     'write `[tool.euryale]` and `app = "worker.app:app"` into pyproject.toml, or give --app or '

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from euryale.errors import EuryaleError, JobUnknown
-from euryale.job import Job
-from euryale.job_names import ReplacedJob
-from euryale.method import ServiceDefinition
-from euryale.parts import Parts
+from euryale.jobs.job import Job
+from euryale.jobs.job_names import ReplacedJob
+from euryale.jobs.parts import Parts
+from euryale.services.method import ServiceDefinition
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import pytest
 if TYPE_CHECKING:
     # pytest loads plugins at every start, also where no test asks for this one.
     from euryale.config import ScheduledJobConfig
-    from euryale.job import Job
-    from euryale.simulation import Simulated, Span
+    from euryale.jobs.job import Job
+    from euryale.time.simulation import Simulated, Span
 
 
 class Simulate(Protocol):
@@ -65,8 +65,8 @@ def simulate_fixture() -> Simulate:
         outage: "Span | None" = None,
         paused: "Span | None" = None,
     ) -> "list[Simulated]":
-        from euryale.job import Job  # noqa: PLC0415 -- see above
-        from euryale.simulation import simulate_job  # noqa: PLC0415
+        from euryale.jobs.job import Job  # noqa: PLC0415 -- see above
+        from euryale.time.simulation import simulate_job  # noqa: PLC0415
 
         results = simulate_job(
             job.config if isinstance(job, Job) else job,

@@ -15,9 +15,9 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from euryale.connection import connect, translate
 from euryale.errors import EuryaleError
-from euryale.service_container import ServiceContainer
+from euryale.server.connection import connect, translate
+from euryale.services.service_container import ServiceContainer
 from worker.app import app
 
 POLLED_WITHIN = timedelta(seconds=75)

@@ -24,7 +24,7 @@ from euryale.cli.screen import FAILED, Screen, error_line, reporting
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from euryale.apply import Applied, ApplyReport, Told, Wish
+    from euryale.schedules.apply import Applied, ApplyReport, Told, Wish
 
 _MANY = 20
 """From how many schedules on it is told how far an apply is, where no bar can be shown."""
@@ -57,8 +57,8 @@ def apply(
 ) -> None:
     """Create, update, rename and remove schedules until Temporal holds what the jobs ask for."""
     with reporting(output) as screen:
-        from euryale.apply import wish_of  # noqa: PLC0415 -- slow to import
         from euryale.project import given_release, load_project  # noqa: PLC0415
+        from euryale.schedules.apply import wish_of  # noqa: PLC0415 -- slow to import
 
         project = load_project(app)
         given = given_release(project, release, sequence, rollback=rollback)
@@ -93,8 +93,8 @@ async def _apply(
     Raises:
         PruneRefused: Schedules would be removed, and nobody can be asked.
     """
-    from euryale.apply import apply as apply_wish  # noqa: PLC0415 -- slow to import
-    from euryale.connection import connect  # noqa: PLC0415
+    from euryale.schedules.apply import apply as apply_wish  # noqa: PLC0415 -- slow to import
+    from euryale.server.connection import connect  # noqa: PLC0415
 
     _leave_output_to_result()
     client = await connect(address=address, namespace=namespace)

@@ -15,8 +15,8 @@ from euryale.cli.times import distance, moment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from euryale.backfill import PastFiring, Stretch
-    from euryale.job import Job
+    from euryale.jobs.job import Job
+    from euryale.runs.backfill import PastFiring, Stretch
 
 _STYLES = {None: "yellow", "completed": "green", "running": "cyan"}
 
@@ -55,10 +55,10 @@ def backfill(
 ) -> None:
     """Run the firings of a past stretch of time that have no run, also while paused."""
     with reporting(output) as screen:
-        from euryale.backfill import stretch_of  # noqa: PLC0415 -- slow to import
         from euryale.cli.given import given_time  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
-        from euryale.zones import time_zone  # noqa: PLC0415
+        from euryale.runs.backfill import stretch_of  # noqa: PLC0415 -- slow to import
+        from euryale.time.zones import time_zone  # noqa: PLC0415
 
         project = load_project(app)
         job = project.job(name)
@@ -94,10 +94,10 @@ async def _backfill(
     dry_run: bool,
     server: tuple[str | None, str | None],
 ) -> None:
-    from euryale import backfilling  # noqa: PLC0415 -- slow to import
-    from euryale.backfill import of_unknown_past  # noqa: PLC0415
     from euryale.cli.pause_report import counting  # noqa: PLC0415
-    from euryale.connection import connect  # noqa: PLC0415
+    from euryale.runs import backfilling  # noqa: PLC0415 -- slow to import
+    from euryale.runs.backfill import of_unknown_past  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415
 
     address, namespace = server
     client = await connect(address=address, namespace=namespace)

@@ -15,10 +15,10 @@ from euryale.cli.times import day
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from euryale.icalendar import Event
-    from euryale.job import Job
+    from euryale.jobs.job import Job
     from euryale.project import Project
-    from euryale.week import Week
+    from euryale.time.icalendar import Event
+    from euryale.time.week import Week
 
 _MOST_DAYS = 366
 _MOST_EVENTS = 1_000
@@ -52,8 +52,8 @@ def calendar(
     with reporting("json" if output == "json" else "text") as screen:
         from euryale.cli.given import given_date  # noqa: PLC0415 -- slow to import
         from euryale.project import load_project  # noqa: PLC0415
-        from euryale.week import week  # noqa: PLC0415
-        from euryale.zones import time_zone  # noqa: PLC0415
+        from euryale.time.week import week  # noqa: PLC0415
+        from euryale.time.zones import time_zone  # noqa: PLC0415
 
         first = None if since is None else given_date(since, "--from")
         project = load_project(app)
@@ -107,8 +107,8 @@ def _print_picture(screen: Screen, app: str, shown: "Week") -> None:
 
 
 def _page(project: "Project", shown: "Week", jobs: "Sequence[Job]") -> str:
-    from euryale.timetable_words import timetable_in_words, timetable_text  # noqa: PLC0415 -- slow
-    from euryale.week_page import JobText, week_page  # noqa: PLC0415
+    from euryale.time.timetable_words import timetable_in_words, timetable_text  # noqa: PLC0415 -- slow
+    from euryale.time.week_page import JobText, week_page  # noqa: PLC0415
 
     return week_page(
         project.app.name,
@@ -127,7 +127,7 @@ def _page(project: "Project", shown: "Week", jobs: "Sequence[Job]") -> str:
 
 
 def _print_feed(screen: Screen, app: str, jobs: "Sequence[Job]", shown: "Week") -> None:
-    from euryale.icalendar import icalendar  # noqa: PLC0415 -- slow to import
+    from euryale.time.icalendar import icalendar  # noqa: PLC0415 -- slow to import
 
     cut = [name for name, count in shown.jobs.items() if count > _MOST_EVENTS]
     note = ""
@@ -146,11 +146,11 @@ def _print_feed(screen: Screen, app: str, jobs: "Sequence[Job]", shown: "Week") 
 
 
 def _events(job: "Job", first: date, zone: str, count: int) -> "list[Event]":
-    from euryale.icalendar import Event  # noqa: PLC0415
-    from euryale.omissions import local_day  # noqa: PLC0415
-    from euryale.timetable import firings, just_before  # noqa: PLC0415
-    from euryale.timetable_words import timetable_in_words  # noqa: PLC0415
-    from euryale.zones import time_zone  # noqa: PLC0415
+    from euryale.time.icalendar import Event  # noqa: PLC0415
+    from euryale.time.omissions import local_day  # noqa: PLC0415
+    from euryale.time.timetable import firings, just_before  # noqa: PLC0415
+    from euryale.time.timetable_words import timetable_in_words  # noqa: PLC0415
+    from euryale.time.zones import time_zone  # noqa: PLC0415
 
     begin, _ = local_day(first, time_zone(zone))
     words = f"{timetable_in_words(job.timetable)} ({job.timetable.zone})"

@@ -18,7 +18,7 @@ from euryale.cli.screen import FAILED, Screen, reporting
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from euryale.runs import Run
+    from euryale.runs.runs import Run
 
 RunArgument = Annotated[
     str,
@@ -47,9 +47,9 @@ def cancel(
 ) -> None:
     """Ask a run to end: its handler is cancelled, and its sagas take back what they did."""
     with reporting(output) as screen:
-        from euryale.operators import operator_name  # noqa: PLC0415 -- slow to import
-        from euryale.pauses import one_line  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
+        from euryale.runs.operators import operator_name  # noqa: PLC0415 -- slow to import
+        from euryale.schedules.pauses import one_line  # noqa: PLC0415
 
         name = load_project(app).app.name
         by = f"cancelled by {operator or operator_name()}"
@@ -73,8 +73,8 @@ async def _cancel(
     namespace: str | None,
 ) -> bool:
     from euryale.cli.progress import StartedRun, follow_runs  # noqa: PLC0415 -- slow to import
-    from euryale.connection import connect  # noqa: PLC0415
-    from euryale.runs import find_run  # noqa: PLC0415
+    from euryale.runs.runs import find_run  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415
 
     client = await connect(address=address, namespace=namespace)
     found = await find_run(client, app, text)

@@ -76,8 +76,8 @@ def dev(
 async def _dev(
     session: "DevSession", address: str | None, namespace: str | None, *, once: bool
 ) -> bool:
-    from euryale.connection import connect  # noqa: PLC0415 -- slow to import
-    from euryale.server import DevServer  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415 -- slow to import
+    from euryale.server.server import DevServer  # noqa: PLC0415
     from euryale.worker import stop_on  # noqa: PLC0415
 
     with stop_on() as stop:

@@ -16,12 +16,12 @@ from euryale.cli.progress import StartedRun, follow_runs
 from euryale.cli.run import run_link
 from euryale.cli.screen import Screen
 from euryale.errors import EuryaleError
-from euryale.job import Job
+from euryale.jobs.job import Job
 from euryale.logs import render
 from euryale.project import Project
-from euryale.run import start_run
-from euryale.server import DevServer
-from euryale.server_address import is_local
+from euryale.runs.run import start_run
+from euryale.server.server import DevServer
+from euryale.server.server_address import is_local
 
 
 class DevSession:

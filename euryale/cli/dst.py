@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from euryale.job import Job
-    from euryale.seams import Seam, SeamEffect
+    from euryale.jobs.job import Job
+    from euryale.time.seams import Seam, SeamEffect
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 """The years that Temporal's calendars know."""
@@ -85,7 +85,7 @@ def dst(
 
 
 def _nights(jobs: "Sequence[Job]", year: int) -> "Iterator[_Night]":
-    from euryale.seams import seam_effects, seams  # noqa: PLC0415 -- slow to import
+    from euryale.time.seams import seam_effects, seams  # noqa: PLC0415 -- slow to import
 
     start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
     zones = sorted({job.timetable.zone for job in jobs})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from euryale.app import Euryale
-from euryale.service_container import ServiceContainer
+from euryale.services.service_container import ServiceContainer
 
 Figures = Mapping[str, int]
 

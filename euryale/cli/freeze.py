@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
-    from euryale.ledger import Freeze
-    from euryale.pausing import ChangedAll, Told
     from euryale.project import Project
+    from euryale.schedules.ledger import Freeze
+    from euryale.schedules.pausing import ChangedAll, Told
 
     Change = Callable[[Client, str, "tuple[str, ...]", Told], Awaitable[ChangedAll]]
 
@@ -39,10 +39,10 @@ def freeze(
 ) -> None:
     """Pause all schedules that aren't paused, also those that are made until the thaw."""
     with reporting(output) as screen:
-        from euryale.operators import operator_name  # noqa: PLC0415 -- slow to import
-        from euryale.pauses import PauseNote  # noqa: PLC0415
-        from euryale.pausing import freeze_all  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
+        from euryale.runs.operators import operator_name  # noqa: PLC0415 -- slow to import
+        from euryale.schedules.pauses import PauseNote  # noqa: PLC0415
+        from euryale.schedules.pausing import freeze_all  # noqa: PLC0415
 
         said = PauseNote(operator or operator_name(), datetime.now(UTC), note, frozen=True)
         asyncio.run(
@@ -67,10 +67,10 @@ def thaw(
 ) -> None:
     """Resume the schedules that a freeze paused; what was paused otherwise stays so."""
     with reporting(output) as screen:
-        from euryale.operators import operator_name  # noqa: PLC0415 -- slow to import
-        from euryale.pauses import resume_note  # noqa: PLC0415
-        from euryale.pausing import thaw_all  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
+        from euryale.runs.operators import operator_name  # noqa: PLC0415 -- slow to import
+        from euryale.schedules.pauses import resume_note  # noqa: PLC0415
+        from euryale.schedules.pausing import thaw_all  # noqa: PLC0415
 
         said = resume_note(operator or operator_name(), datetime.now(UTC), note)
         asyncio.run(
@@ -93,7 +93,7 @@ async def _change(
     server: tuple[str | None, str | None],
 ) -> None:
     from euryale.cli.pause_report import counting, report  # noqa: PLC0415 -- slow to import
-    from euryale.connection import connect  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415
 
     address, namespace = server
     client = await connect(address=address, namespace=namespace)
@@ -106,7 +106,7 @@ async def _change(
 
 
 def _told(freeze: "Freeze") -> str:
-    from euryale.pauses import one_line  # noqa: PLC0415 -- slow to import
+    from euryale.schedules.pauses import one_line  # noqa: PLC0415 -- slow to import
 
     why = one_line(freeze.note)
     by = f"by {freeze.by}, {freeze.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

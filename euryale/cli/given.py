@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from euryale.errors import ScheduleInvalid
-from euryale.zones import LAST_YEAR
+from euryale.time.zones import LAST_YEAR
 
 FIRST_YEAR = 2000
 """The first year that Temporal's calendars know."""

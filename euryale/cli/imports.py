@@ -241,7 +241,7 @@ def _job_lines(path: Path, proven: "ProvenJob") -> Iterator[Text]:
 
 def _ours(proven: "ProvenJob") -> str:
     """What the job file says of time, in a line."""
-    from euryale.timetable_words import timetable_text  # noqa: PLC0415 -- slow to import
+    from euryale.time.timetable_words import timetable_text  # noqa: PLC0415 -- slow to import
 
     config, timetable = proven.config, proven.timetable
     told = [timetable_text(timetable)]

@@ -12,15 +12,15 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from euryale.cli.times import distance, moment
-from euryale.held import HeldSchedule, held_schedules
-from euryale.job import Job
-from euryale.job_names import ReplacedJob
-from euryale.mark import mark_of
+from euryale.jobs.job import Job
+from euryale.jobs.job_names import ReplacedJob
 from euryale.project import Project
 from euryale.registry import Registry
-from euryale.timetable import firings
-from euryale.timetable_words import timetable_in_words, timetable_text
-from euryale.turn import read_ledger
+from euryale.schedules.held import HeldSchedule, held_schedules
+from euryale.schedules.mark import mark_of
+from euryale.schedules.turn import read_ledger
+from euryale.time.timetable import firings
+from euryale.time.timetable_words import timetable_in_words, timetable_text
 
 _SOON = timedelta(days=365)
 

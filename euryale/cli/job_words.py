@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 
-from euryale.catch_up import catch_up_window
 from euryale.cli.times import distance, took
 from euryale.config import Overlap, Retry
-from euryale.job import Job
-from euryale.timetable_words import timetable_in_words, timetable_text
+from euryale.jobs.job import Job
+from euryale.time.catch_up import catch_up_window
+from euryale.time.timetable_words import timetable_in_words, timetable_text
 
 _OVERLAP: dict[Overlap, str] = {
     "skip": "a firing while a run is under way is skipped",

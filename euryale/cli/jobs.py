@@ -13,7 +13,7 @@ from euryale.cli.screen import FAILED, error_line, reporting
 if TYPE_CHECKING:
     from euryale.cli.job_table import JobLine
     from euryale.errors import EuryaleError
-    from euryale.job import Job
+    from euryale.jobs.job import Job
     from euryale.project import Project
     from euryale.registry import Registry
 
@@ -57,8 +57,8 @@ async def _ask(
     from temporalio.service import RPCError  # noqa: PLC0415 -- slow to import
 
     from euryale.cli.job_table import with_held  # noqa: PLC0415
-    from euryale.connection import connect, translate  # noqa: PLC0415
     from euryale.errors import EuryaleError  # noqa: PLC0415
+    from euryale.server.connection import connect, translate  # noqa: PLC0415
 
     try:
         client = await connect(address=address, namespace=namespace)
@@ -72,7 +72,7 @@ async def _ask(
 def check(*, app: AppOption = None, output: OutputOption = "text") -> None:
     """Import and validate every job file, without a server; fail if anything is wrong."""
     with reporting(output) as screen:
-        from euryale.durability import check_durability  # noqa: PLC0415 -- slow to import
+        from euryale.jobs.durability import check_durability  # noqa: PLC0415 -- slow to import
         from euryale.plugin import EuryalePlugin  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
 

@@ -16,10 +16,10 @@ from euryale.cli.times import distance, moment, offset
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from euryale.job import Job
+    from euryale.jobs.job import Job
     from euryale.project import Project
-    from euryale.seams import Seam, SeamEffect
-    from euryale.timetable import Timetable
+    from euryale.time.seams import Seam, SeamEffect
+    from euryale.time.timetable import Timetable
 
 _MOST_FIRINGS = 1_000
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -92,10 +92,10 @@ def next_firings(
     """Show when a job or an expression fires next, without a server."""
     with reporting(output) as screen:
         from euryale.cli.given import given_time  # noqa: PLC0415 -- slow to import
-        from euryale.spread import starts  # noqa: PLC0415
-        from euryale.timetable import firings, just_before  # noqa: PLC0415
-        from euryale.timetable_words import timetable_in_words, timetable_text  # noqa: PLC0415
-        from euryale.zones import time_zone  # noqa: PLC0415
+        from euryale.time.spread import starts  # noqa: PLC0415
+        from euryale.time.timetable import firings, just_before  # noqa: PLC0415
+        from euryale.time.timetable_words import timetable_in_words, timetable_text  # noqa: PLC0415
+        from euryale.time.zones import time_zone  # noqa: PLC0415
 
         found = _find(asked, app, tz=tz, dst=dst)
         timetable = found.timetable
@@ -136,9 +136,9 @@ def next_firings(
 
 def _find(asked: str, app: str | None, *, tz: str | None, dst: Any) -> _Asked:
     """The job of that name, or the schedule that the text is."""
-    from euryale.spread import spread_of  # noqa: PLC0415 -- slow to import
-    from euryale.timetable import parse_timetable  # noqa: PLC0415
-    from euryale.zones import time_zone  # noqa: PLC0415
+    from euryale.time.spread import spread_of  # noqa: PLC0415 -- slow to import
+    from euryale.time.timetable import parse_timetable  # noqa: PLC0415
+    from euryale.time.zones import time_zone  # noqa: PLC0415
 
     zone = None if tz is None else time_zone(tz, where="--tz").key
     if not _JOB_NAME.fullmatch(asked):
@@ -158,9 +158,9 @@ def _find(asked: str, app: str | None, *, tz: str | None, dst: Any) -> _Asked:
 
 def _job(name: str, app: str | None) -> "tuple[Project, Job]":
     """The job of that name; says of a name that is none that it is no schedule either."""
-    from euryale.cron import parse_schedule  # noqa: PLC0415 -- slow to import
     from euryale.errors import AppNotFound, JobUnknown, ScheduleInvalid  # noqa: PLC0415
     from euryale.project import load_project  # noqa: PLC0415
+    from euryale.time.cron import parse_schedule  # noqa: PLC0415 -- slow to import
 
     try:
         project = load_project(app)
@@ -182,7 +182,7 @@ def _changes(
     timetable: "Timetable", after: datetime, times: "Sequence[datetime]"
 ) -> "list[tuple[Seam, tuple[SeamEffect, ...]]]":
     """The changes of the clocks up to the last firing that touch one, or lie on its day."""
-    from euryale.seams import seam_effects, seams  # noqa: PLC0415 -- slow to import
+    from euryale.time.seams import seam_effects, seams  # noqa: PLC0415 -- slow to import
 
     if not times or not timetable.expressions:
         return []

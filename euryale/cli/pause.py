@@ -17,8 +17,8 @@ from euryale.cli.options import (
 from euryale.cli.screen import Screen, reporting
 
 if TYPE_CHECKING:
-    from euryale.pausing import Rule
     from euryale.project import Project
+    from euryale.schedules.pausing import Rule
 
 _NamesArgument = Annotated[
     list[str] | None,
@@ -57,9 +57,9 @@ def pause(
     """Pause the schedules of some jobs: they start no runs until they are resumed."""
     with reporting(output) as screen:
         patterns = _patterns(names, every=every)
-        from euryale import pauses  # noqa: PLC0415 -- slow to import
-        from euryale.operators import operator_name  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
+        from euryale.runs.operators import operator_name  # noqa: PLC0415
+        from euryale.schedules import pauses  # noqa: PLC0415 -- slow to import
 
         said = pauses.PauseNote(operator or operator_name(), datetime.now(UTC), note)
         asyncio.run(
@@ -87,9 +87,9 @@ def resume(
     """Resume the schedules of some jobs, whoever paused them."""
     with reporting(output) as screen:
         patterns = _patterns(names, every=every)
-        from euryale import pauses  # noqa: PLC0415 -- slow to import
-        from euryale.operators import operator_name  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
+        from euryale.runs.operators import operator_name  # noqa: PLC0415
+        from euryale.schedules import pauses  # noqa: PLC0415 -- slow to import
 
         said = pauses.resume_note(operator or operator_name(), datetime.now(UTC), note)
         asyncio.run(
@@ -120,8 +120,8 @@ async def _change(
     server: tuple[str | None, str | None],
 ) -> None:
     from euryale.cli.pause_report import counting, report  # noqa: PLC0415 -- slow to import
-    from euryale.connection import connect  # noqa: PLC0415
-    from euryale.pausing import change_pauses, choose, not_applied  # noqa: PLC0415
+    from euryale.schedules.pausing import change_pauses, choose, not_applied  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415
 
     address, namespace = server
     client = await connect(address=address, namespace=namespace)

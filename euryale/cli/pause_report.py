@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.text import Text
 
 from euryale.cli.screen import FAILED, Screen
-from euryale.pauses import Outcome, PauseState
-from euryale.pausing import Changed, Told
+from euryale.schedules.pauses import Outcome, PauseState
+from euryale.schedules.pausing import Changed, Told
 
 _STYLES: Mapping[Outcome, str] = {
     "paused": "yellow",

@@ -52,10 +52,10 @@ def plan(
 ) -> None:
     """Show what `apply --prune`, or the start of a worker, would change; change nothing."""
     with reporting(output) as screen:
-        from euryale.apply import wish_of  # noqa: PLC0415 -- slow to import
         from euryale.cli.plan_report import plan_lines, plan_report  # noqa: PLC0415
-        from euryale.connection import connect  # noqa: PLC0415
         from euryale.project import given_release, load_project  # noqa: PLC0415
+        from euryale.schedules.apply import wish_of  # noqa: PLC0415 -- slow to import
+        from euryale.server.connection import connect  # noqa: PLC0415
 
         project = load_project(app)
         given = given_release(project, release, sequence)

@@ -12,19 +12,19 @@ from rich.text import Text
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from euryale.apply import AT_ONCE, Wish, plan
 from euryale.cli.times import moment
-from euryale.differences import Difference, differences, held_detail
 from euryale.errors import ReleaseSuperseded
-from euryale.ledger import Ledger
-from euryale.mark import mark_of
-from euryale.plan import Change, Plan
-from euryale.schedule import Desired, DesiredSchedule
-from euryale.spread import spread_of
-from euryale.timetable import firings
-from euryale.timetable_words import timetable_in_words, timetable_text
-from euryale.turn import read_ledger
-from euryale.zones import time_zone
+from euryale.schedules.apply import AT_ONCE, Wish, plan
+from euryale.schedules.differences import Difference, differences, held_detail
+from euryale.schedules.ledger import Ledger
+from euryale.schedules.mark import mark_of
+from euryale.schedules.plan import Change, Plan
+from euryale.schedules.schedule import Desired, DesiredSchedule
+from euryale.schedules.turn import read_ledger
+from euryale.time.spread import spread_of
+from euryale.time.timetable import firings
+from euryale.time.timetable_words import timetable_in_words, timetable_text
+from euryale.time.zones import time_zone
 
 SIGNS = {
     "new": ("+", "green"),

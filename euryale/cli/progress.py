@@ -18,8 +18,8 @@ from temporalio.client import Client, WorkflowHandle
 
 from euryale.cli.screen import Screen
 from euryale.cli.times import took
-from euryale.progress import Outcome, Progress, outcome_of
-from euryale.run import follow
+from euryale.runs.progress import Outcome, Progress, outcome_of
+from euryale.runs.run import follow
 
 _LONGEST_RESULT = 300
 """Characters of a result that are shown; the whole of it is in the Web UI and in JSON."""

@@ -24,10 +24,10 @@ from euryale.cli.screen import FAILED, Screen, reporting
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
-    from euryale.job import Job
-    from euryale.overlap import Way
+    from euryale.jobs.job import Job
     from euryale.project import Project
-    from euryale.runs import Run
+    from euryale.runs.overlap import Way
+    from euryale.runs.runs import Run
 
 _VARIABLE = "EURYALE_DATA"
 
@@ -71,9 +71,9 @@ def run(
 ) -> None:
     """Start a run of a job now, beside its schedule."""
     with reporting(output) as screen:
-        from euryale.given_data import given_data  # noqa: PLC0415 -- slow to import
-        from euryale.operators import operator_name  # noqa: PLC0415
+        from euryale.jobs.given_data import given_data  # noqa: PLC0415 -- slow to import
         from euryale.project import load_project  # noqa: PLC0415
+        from euryale.runs.operators import operator_name  # noqa: PLC0415
 
         project = load_project(app)
         job = project.job(name)
@@ -129,9 +129,9 @@ async def _run(
     namespace: str | None,
 ) -> bool:
     from euryale.cli.progress import StartedRun, follow_runs  # noqa: PLC0415 -- slow to import
-    from euryale.connection import connect  # noqa: PLC0415
-    from euryale.overlap import make_room  # noqa: PLC0415
-    from euryale.run import start_run  # noqa: PLC0415
+    from euryale.runs.overlap import make_room  # noqa: PLC0415
+    from euryale.runs.run import start_run  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415
 
     client = await connect(address=address, namespace=namespace)
     job, app = order.job, project.app
@@ -211,8 +211,8 @@ async def is_served(client: "Client", task_queue: str) -> bool:
 
 async def web_ui(client: "Client") -> str | None:
     """The Web UI of a server on this machine, where `temporal server start-dev` puts it."""
-    from euryale.server import UI_OFFSET  # noqa: PLC0415 -- slow to import
-    from euryale.server_address import (  # noqa: PLC0415
+    from euryale.server.server import UI_OFFSET  # noqa: PLC0415 -- slow to import
+    from euryale.server.server_address import (  # noqa: PLC0415
         is_local,
         is_web_ui,
         join_address,

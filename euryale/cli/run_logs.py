@@ -14,10 +14,10 @@ from euryale.cli.screen import Screen, reporting
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
-    from euryale.log_lines import LogLine
     from euryale.project import Project
-    from euryale.runs import Run
-    from euryale.story import StoryLine
+    from euryale.runs.log_lines import LogLine
+    from euryale.runs.runs import Run
+    from euryale.runs.story import StoryLine
 
 _REPLAYED = timedelta(seconds=20)
 """How long a worker may take to replay a run whose lines are asked for; for a thousand calls that
@@ -54,10 +54,10 @@ def logs(
 async def _logs(
     screen: Screen, project: "Project", text: str, address: str | None, namespace: str | None
 ) -> None:
-    from euryale.connection import connect  # noqa: PLC0415 -- slow to import
-    from euryale.runs import find_run  # noqa: PLC0415
-    from euryale.story import story  # noqa: PLC0415
-    from euryale.zones import time_zone  # noqa: PLC0415
+    from euryale.runs.runs import find_run  # noqa: PLC0415
+    from euryale.runs.story import story  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415 -- slow to import
+    from euryale.time.zones import time_zone  # noqa: PLC0415
 
     client = await connect(address=address, namespace=namespace)
     found = await find_run(client, project.app.name, text)
@@ -97,7 +97,7 @@ async def _lines(
     from temporalio.service import RPCError  # noqa: PLC0415
 
     from euryale.cli.run import is_served  # noqa: PLC0415
-    from euryale.log_lines import log_lines  # noqa: PLC0415
+    from euryale.runs.log_lines import log_lines  # noqa: PLC0415
 
     if not await is_served(client, project.app.queue):
         return (), (
@@ -123,7 +123,7 @@ async def _summaries(client: "Client", told: "Sequence[StoryLine]") -> Mapping[i
 
 
 def _as_dict(line: "StoryLine | LogLine", summaries: Mapping[int, str]) -> dict[str, Any]:
-    from euryale.story import StoryLine  # noqa: PLC0415 -- slow to import
+    from euryale.runs.story import StoryLine  # noqa: PLC0415 -- slow to import
 
     if not isinstance(line, StoryLine):
         return {
@@ -166,7 +166,7 @@ def _headline(run: "Run", app: str, zone: tzinfo) -> Text:
 def _line(
     line: "StoryLine | LogLine", run: "Run", summaries: Mapping[int, str], zone: tzinfo
 ) -> Text:
-    from euryale.story import StoryLine  # noqa: PLC0415 -- slow to import
+    from euryale.runs.story import StoryLine  # noqa: PLC0415 -- slow to import
 
     stamp = (f"{line.time.astimezone(zone):%H:%M:%S.%f}"[:-3], "dim")
     if not isinstance(line, StoryLine):

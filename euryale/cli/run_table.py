@@ -10,12 +10,12 @@ from rich.text import Text
 
 from euryale.cli.progress import counts, place
 from euryale.cli.times import moment, took
-from euryale.job import Job
-from euryale.run_details import RunDetails
-from euryale.runless import RunlessFirings
-from euryale.runs import Run
-from euryale.timetable import nominal
-from euryale.zones import time_zone
+from euryale.jobs.job import Job
+from euryale.runs.run_details import RunDetails
+from euryale.runs.runless import RunlessFirings
+from euryale.runs.runs import Run
+from euryale.time.timetable import nominal
+from euryale.time.zones import time_zone
 
 STYLES = {
     "running": "cyan",

@@ -14,11 +14,11 @@ from euryale.cli.screen import Screen, reporting
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from euryale.job import Job
+    from euryale.jobs.job import Job
     from euryale.project import Project
-    from euryale.run_details import RunDetails
-    from euryale.runless import RunlessFirings
-    from euryale.schedule_state import ScheduleState
+    from euryale.runs.run_details import RunDetails
+    from euryale.runs.runless import RunlessFirings
+    from euryale.schedules.schedule_state import ScheduleState
 
 _MOST_RUNS = 1000
 
@@ -108,11 +108,11 @@ async def _runs(
 ) -> None:
     from euryale.cli.given import given_time  # noqa: PLC0415 -- slow to import
     from euryale.cli.run_table import run_lines, run_table, runless_as_dict  # noqa: PLC0415
-    from euryale.connection import connect  # noqa: PLC0415
-    from euryale.run_details import details_of  # noqa: PLC0415
-    from euryale.runs import runs_by_all_names, runs_of  # noqa: PLC0415
-    from euryale.schedule_state import schedule_state  # noqa: PLC0415
-    from euryale.zones import time_zone  # noqa: PLC0415
+    from euryale.runs.run_details import details_of  # noqa: PLC0415
+    from euryale.runs.runs import runs_by_all_names, runs_of  # noqa: PLC0415
+    from euryale.schedules.schedule_state import schedule_state  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415
+    from euryale.time.zones import time_zone  # noqa: PLC0415
 
     app, jobs = project.app.name, project.registry.jobs
     job = None if name is None else jobs.get(name)
@@ -173,9 +173,9 @@ async def _runless(
     cut: bool,
 ) -> "tuple[RunlessFirings, ...]":
     """The firings without a run of the time that the runs are of, as far as it can be known."""
-    from euryale.runless import runless_firings  # noqa: PLC0415 -- slow to import
-    from euryale.runs import remembered_since  # noqa: PLC0415
-    from euryale.spread import spread_of  # noqa: PLC0415
+    from euryale.runs.runless import runless_firings  # noqa: PLC0415 -- slow to import
+    from euryale.runs.runs import remembered_since  # noqa: PLC0415
+    from euryale.time.spread import spread_of  # noqa: PLC0415
 
     now = datetime.now(UTC)
     found = [each.run for each in details]

@@ -131,7 +131,7 @@ def _meaning(error: Exception) -> Exception:
         error = error.exceptions[0]
     if type(error).__name__ != "RPCError":
         return error
-    from euryale.connection import translate  # noqa: PLC0415 -- as above
+    from euryale.server.connection import translate  # noqa: PLC0415 -- as above
 
     return translate(error)
 

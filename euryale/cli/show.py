@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from euryale.cli.run_table import RunLine
     from euryale.errors import EuryaleError
-    from euryale.job import Job
+    from euryale.jobs.job import Job
     from euryale.project import Project
-    from euryale.runs import Run
-    from euryale.schedule_state import ScheduleState
+    from euryale.runs.runs import Run
+    from euryale.schedules.schedule_state import ScheduleState
 
 _FIRINGS = 5
 _RUNS = 5
@@ -93,8 +93,8 @@ async def _ask(
 ) -> "tuple[_Known | None, EuryaleError | None]":
     from temporalio.service import RPCError  # noqa: PLC0415 -- slow to import
 
-    from euryale.connection import connect, translate  # noqa: PLC0415
     from euryale.errors import EuryaleError  # noqa: PLC0415
+    from euryale.server.connection import connect, translate  # noqa: PLC0415
 
     try:
         client = await connect(address=address, namespace=namespace)
@@ -108,9 +108,9 @@ async def _ask(
 async def _known(client: "Client", project: "Project", job: "Job") -> _Known:
     from euryale.cli.run import web_ui  # noqa: PLC0415 -- slow to import
     from euryale.cli.run_table import run_lines  # noqa: PLC0415
-    from euryale.run_details import details_of  # noqa: PLC0415
-    from euryale.runs import runs_by_all_names  # noqa: PLC0415
-    from euryale.schedule_state import schedule_state  # noqa: PLC0415
+    from euryale.runs.run_details import details_of  # noqa: PLC0415
+    from euryale.runs.runs import runs_by_all_names  # noqa: PLC0415
+    from euryale.schedules.schedule_state import schedule_state  # noqa: PLC0415
 
     app = project.app.name
     schedule_id = f"{app}/{job.name}"
@@ -131,8 +131,8 @@ async def _known(client: "Client", project: "Project", job: "Job") -> _Known:
 
 def _next(app: str, job: "Job", now: datetime) -> tuple[tuple[datetime, datetime], ...]:
     """The next firings: their nominal times, and when the schedule starts their runs."""
-    from euryale.spread import spread_of  # noqa: PLC0415 -- slow to import
-    from euryale.timetable import firings, nominal  # noqa: PLC0415
+    from euryale.time.spread import spread_of  # noqa: PLC0415 -- slow to import
+    from euryale.time.timetable import firings, nominal  # noqa: PLC0415
 
     spread = spread_of(f"{app}/{job.name}", job.config.window)
     times = islice(firings(job.timetable, after=now - spread), _FIRINGS)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
-    from euryale.simulation import Outcome, Simulated
-    from euryale.timetable import Timetable
+    from euryale.time.simulation import Outcome, Simulated
+    from euryale.time.timetable import Timetable
 
 _MOST_FIRINGS = 10_000
 _SPAN = "TIME..TIME"
@@ -88,14 +88,14 @@ def simulate(
 ) -> None:
     """Simulate a job: which runs start, are skipped, buffered, caught up or missed, and why."""
     with reporting(output) as screen:
-        from euryale.catch_up import catch_up_window  # noqa: PLC0415 -- slow to import
         from euryale.cli import given  # noqa: PLC0415
         from euryale.project import load_project  # noqa: PLC0415
-        from euryale.simulation import simulate_job  # noqa: PLC0415
-        from euryale.spread import spread_of  # noqa: PLC0415
-        from euryale.timetable import just_before  # noqa: PLC0415
-        from euryale.timetable_words import timetable_in_words, timetable_text  # noqa: PLC0415
-        from euryale.zones import time_zone  # noqa: PLC0415
+        from euryale.time.catch_up import catch_up_window  # noqa: PLC0415 -- slow to import
+        from euryale.time.simulation import simulate_job  # noqa: PLC0415
+        from euryale.time.spread import spread_of  # noqa: PLC0415
+        from euryale.time.timetable import just_before  # noqa: PLC0415
+        from euryale.time.timetable_words import timetable_in_words, timetable_text  # noqa: PLC0415
+        from euryale.time.zones import time_zone  # noqa: PLC0415
 
         project = load_project(app)
         job = project.job(name)
@@ -157,7 +157,7 @@ def _period(since: str | None, to: str | None, zone: "ZoneInfo") -> tuple[dateti
 
 def _refuse_too_many(timetable: "Timetable", start: datetime, end: datetime) -> None:
     from euryale.errors import ScheduleInvalid  # noqa: PLC0415 -- slow to import
-    from euryale.timetable import firings, just_before  # noqa: PLC0415
+    from euryale.time.timetable import firings, just_before  # noqa: PLC0415
 
     times = firings(timetable, after=just_before(start))
     first_too_many = next(islice(times, _MOST_FIRINGS, None), None)

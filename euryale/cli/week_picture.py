@@ -6,7 +6,7 @@ from rich.text import Text
 
 from euryale.cli.times import day as day_told
 from euryale.cli.times import moment
-from euryale.week import HOURS, STARTS_A_SECOND, Day, Herd, Week, level, same_herds
+from euryale.time.week import HOURS, STARTS_A_SECOND, Day, Herd, Week, level, same_herds
 
 _BLOCKS = ("·", "░", "▒", "▓", "█")
 _EVERY = 3

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from euryale.evidence import Facts, Value, Verdict
-    from euryale.firing import Firing, NoFiring
-    from euryale.job import Job
+    from euryale.jobs.job import Job
     from euryale.project import Project
-    from euryale.timetable import Timetable
+    from euryale.time.firing import Firing, NoFiring
+    from euryale.time.timetable import Timetable
+    from euryale.why.evidence import Facts, Value, Verdict
 
 _COLORS = {
     "completed": "green",
@@ -52,10 +52,10 @@ def why(
 ) -> None:
     """Tell why a run of a job did not happen, was late or failed."""
     with reporting(output) as screen:
-        from euryale.firing import NoFiring  # noqa: PLC0415 -- slow to import
         from euryale.project import load_project  # noqa: PLC0415
-        from euryale.why_no_firing import why_no_firing  # noqa: PLC0415
-        from euryale.zones import time_zone  # noqa: PLC0415
+        from euryale.time.firing import NoFiring  # noqa: PLC0415 -- slow to import
+        from euryale.time.zones import time_zone  # noqa: PLC0415
+        from euryale.why.why_no_firing import why_no_firing  # noqa: PLC0415
 
         project = load_project(app)
         job = project.job(name)
@@ -89,7 +89,7 @@ def why(
 
 def _find(project: "Project", job: "Job", text: str) -> "Firing | NoFiring":
     """The firing that a time means, by the policy clock or by when its run is started."""
-    from euryale.firing import NoFiring, find_firing  # noqa: PLC0415 -- slow to import
+    from euryale.time.firing import NoFiring, find_firing  # noqa: PLC0415 -- slow to import
 
     asked = _asked(text, job.timetable)
     found = find_firing(job.timetable, asked)
@@ -104,8 +104,8 @@ def _find(project: "Project", job: "Job", text: str) -> "Firing | NoFiring":
 def _asked(text: str, timetable: "Timetable") -> datetime:
     """The time that was given, also one that the clocks left out, or of which one pass fires."""
     from euryale.cli.given import FIRST_YEAR, given_time  # noqa: PLC0415 -- slow to import
-    from euryale.firing import fires_at, is_missing  # noqa: PLC0415
-    from euryale.zones import LAST_YEAR, time_zone  # noqa: PLC0415
+    from euryale.time.firing import fires_at, is_missing  # noqa: PLC0415
+    from euryale.time.zones import LAST_YEAR, time_zone  # noqa: PLC0415
 
     zone = time_zone(timetable.zone)
     try:
@@ -123,8 +123,8 @@ def _asked(text: str, timetable: "Timetable") -> datetime:
 
 
 def _last_and_next(project: "Project", job: "Job", now: datetime) -> "list[Firing | NoFiring]":
-    from euryale.firing import Firing, last_firing  # noqa: PLC0415 -- slow to import
-    from euryale.timetable import firings  # noqa: PLC0415
+    from euryale.time.firing import Firing, last_firing  # noqa: PLC0415 -- slow to import
+    from euryale.time.timetable import firings  # noqa: PLC0415
 
     until = now - _spread(project, job)
     times = last_firing(job.timetable, until), next(firings(job.timetable, after=until), None)
@@ -132,7 +132,7 @@ def _last_and_next(project: "Project", job: "Job", now: datetime) -> "list[Firin
 
 
 def _spread(project: "Project", job: "Job") -> timedelta:
-    from euryale.spread import spread_of  # noqa: PLC0415 -- slow to import
+    from euryale.time.spread import spread_of  # noqa: PLC0415 -- slow to import
 
     return spread_of(f"{project.app.name}/{job.name}", job.config.window)
 
@@ -148,10 +148,10 @@ async def _explain(
 ) -> "list[tuple[Facts, Verdict]]":
     from dataclasses import replace  # noqa: PLC0415 -- beside the others
 
-    from euryale.connection import connect  # noqa: PLC0415 -- slow to import
-    from euryale.why import why as explain  # noqa: PLC0415
-    from euryale.why_facts import collect_facts  # noqa: PLC0415
-    from euryale.why_no_firing import on_that_night  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415 -- slow to import
+    from euryale.why.why import why as explain  # noqa: PLC0415
+    from euryale.why.why_facts import collect_facts  # noqa: PLC0415
+    from euryale.why.why_no_firing import on_that_night  # noqa: PLC0415
 
     client = await connect(address=address, namespace=namespace)
     explained = []
@@ -165,7 +165,7 @@ async def _explain(
 
 
 def _nominal(job: "Job", facts: "Facts") -> datetime:
-    from euryale.timetable import nominal  # noqa: PLC0415 -- slow to import
+    from euryale.time.timetable import nominal  # noqa: PLC0415 -- slow to import
 
     return nominal(job.timetable, facts.fired_at)
 

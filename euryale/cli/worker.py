@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
-    from euryale.apply import Applied
     from euryale.project import Project
-    from euryale.release import Release
+    from euryale.schedules.apply import Applied
+    from euryale.schedules.release import Release
 
 _FOREVER = timedelta(days=3650)
 """A worker that starts before its server waits for it: whoever runs it decides when to give up."""
@@ -103,7 +103,7 @@ async def _work(
     apply_schedules: bool,
     until_stdin_ends: bool,
 ) -> None:
-    from euryale.connection import connect  # noqa: PLC0415 -- slow to import
+    from euryale.server.connection import connect  # noqa: PLC0415 -- slow to import
     from euryale.worker import stop_on  # noqa: PLC0415
 
     with stop_on() as stop:
@@ -142,10 +142,10 @@ async def _serve(
     import structlog  # noqa: PLC0415 -- slow to import
     from temporalio.service import RPCError  # noqa: PLC0415
 
-    from euryale.apply import CHANGED  # noqa: PLC0415
-    from euryale.connection import translate  # noqa: PLC0415
     from euryale.errors import TemporalUnreachable  # noqa: PLC0415
     from euryale.plugin import EuryalePlugin  # noqa: PLC0415
+    from euryale.schedules.apply import CHANGED  # noqa: PLC0415
+    from euryale.server.connection import translate  # noqa: PLC0415
     from euryale.worker import make_worker, serve  # noqa: PLC0415
 
     if stop.is_set():

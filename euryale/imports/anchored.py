@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from euryale.cron_fields import HOUR, MINUTE, SECOND
 from euryale.imports.cron_text import field_text
+from euryale.time.cron_fields import HOUR, MINUTE, SECOND
 
 _Key = TypeVar("_Key", bound=Hashable)
 

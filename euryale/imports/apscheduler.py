@@ -21,7 +21,7 @@ from euryale.imports.cron_text import CronFields
 from euryale.imports.entry import Firings, ImportedJob, Reading, Refusal
 from euryale.imports.job_names import job_name
 from euryale.imports.python_file import import_file, shown_name
-from euryale.zones import LAST_YEAR, time_zone
+from euryale.time.zones import LAST_YEAR, time_zone
 
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_REPEAT = timedelta(hours=3)

@@ -19,7 +19,7 @@ from euryale.imports.cron_text import CronFields
 from euryale.imports.entry import Firings, ImportedJob, Reading, Refusal
 from euryale.imports.job_names import job_name
 from euryale.imports.python_file import import_file, shown_name
-from euryale.zones import LAST_YEAR, next_transition, time_zone
+from euryale.time.zones import LAST_YEAR, next_transition, time_zone
 
 _SETTINGS = ("beat_schedule", "CELERY_BEAT_SCHEDULE", "CELERYBEAT_SCHEDULE")
 _ZONES = ("timezone", "CELERY_TIMEZONE")

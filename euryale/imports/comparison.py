@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 from euryale.imports.entry import Firings
-from euryale.omissions import local_day
-from euryale.seams import Seam, seams
-from euryale.zones import time_zone
+from euryale.time.omissions import local_day
+from euryale.time.seams import Seam, seams
+from euryale.time.zones import time_zone
 
 COMPARED = 1_000
 """How many of the next firings are compared."""
@@ -94,7 +94,7 @@ def compare(theirs: Firings, ours: Firings, zone: str, *, after: datetime) -> Co
         after: An aware time; firings strictly after it are compared.
 
     Example:
-        >>> from euryale.timetable import firings, parse_timetable
+        >>> from euryale.time.timetable import firings, parse_timetable
         >>> night, morning = parse_timetable("0 2 * * *"), parse_timetable("0 2 * * MON-SAT")
         >>> told = compare(
         ...     lambda start: firings(night, after=start),

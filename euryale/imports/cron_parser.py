@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from euryale.zones import LAST_YEAR
+from euryale.time.zones import LAST_YEAR
 
 _NICKNAMES = {
     "@yearly": "0 0 1 1 *",

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import Any
 
-from euryale.cron_fields import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, CronField
+from euryale.time.cron_fields import (
+    DAY_OF_MONTH,
+    DAY_OF_WEEK,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    CronField,
+)
 
 _SHORTEST_RUN = 3
 

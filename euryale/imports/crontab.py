@@ -13,7 +13,7 @@ from euryale.config import ScheduledJobConfig
 from euryale.errors import ImportUnreadable
 from euryale.imports.entry import Firings, ImportedJob, Reading, Refusal
 from euryale.imports.job_names import job_name
-from euryale.zones import time_zone
+from euryale.time.zones import time_zone
 
 _NICKNAMES = {
     "@yearly": "0 0 1 1 *",

@@ -10,7 +10,7 @@ from euryale.errors import ScheduleInvalid
 from euryale.imports.comparison import Comparison, compare
 from euryale.imports.entry import Firings, ImportedJob, Refusal
 from euryale.imports.job_names import unique_names
-from euryale.timetable import Timetable, firings, timetable_of
+from euryale.time.timetable import Timetable, firings, timetable_of
 
 
 @dataclass(frozen=True)

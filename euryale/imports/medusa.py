@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from euryale.config import ScheduledJobConfig
-from euryale.cron import Every
-from euryale.cron_fields import DAY_OF_MONTH, DAY_OF_WEEK
 from euryale.errors import ImportUnreadable
 from euryale.imports.cron_parser import CronParserExpression, CronParserRefused
 from euryale.imports.cron_text import CronFields
 from euryale.imports.entry import Firings, ImportedJob, Reading, Refusal
 from euryale.imports.job_names import job_name
 from euryale.imports.typescript import NotWrittenOut, read_config
-from euryale.timetable import Timetable, firings
-from euryale.zones import time_zone
+from euryale.time.cron import Every
+from euryale.time.cron_fields import DAY_OF_MONTH, DAY_OF_WEEK
+from euryale.time.timetable import Timetable, firings
+from euryale.time.zones import time_zone
 
 _ENDINGS = frozenset({".ts", ".js", ".mts", ".mjs", ".cts", ".cjs"})
 _NO_JOB = re.compile(r"index\..*|_.*|.*\.(test|spec|d)\.[cm]?[jt]s")

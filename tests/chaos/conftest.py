@@ -11,9 +11,9 @@ from random import SystemRandom
 import pytest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 
-from euryale.connection import connect
-from euryale.server import DevServer
-from euryale.server_address import free_port
+from euryale.server.connection import connect
+from euryale.server.server import DevServer
+from euryale.server.server_address import free_port
 from tests.chaos.shop import Shop
 from worker.seed import seed
 from worker.settings import parse_database_url

@@ -14,9 +14,9 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
-from euryale.connection import connect
-from euryale.progress import Progress, outcome_of
-from euryale.run import follow, start_run
+from euryale.runs.progress import Progress, outcome_of
+from euryale.runs.run import follow, start_run
+from euryale.server.connection import connect
 from tests.chaos.shop_file import ShopFile
 from tests.chaos.worker_process import PATIENCE, ROOT, WorkerProcess
 from worker.app import app

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from euryale.server import DevServer
+from euryale.server.server import DevServer
 from tests.chaos.conftest import OpenShop
 from tests.chaos.shop import Run, Shop
 from worker.seed import UNTOUCHED_CARTS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from euryale.server import DevServer
+from euryale.server.server import DevServer
 from euryale.worker import GRACE
 from tests.chaos.conftest import OpenShop
 from tests.chaos.shop import Run, Shop, attempts_by_product

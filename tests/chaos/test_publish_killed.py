@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from euryale.server import DevServer
+from euryale.server.server import DevServer
 from tests.chaos.conftest import OpenShop
 from tests.chaos.shop import Run, Shop, attempts_by_product
 from tests.chaos.shop_file import ShopFile

@@ -6,13 +6,13 @@ from dataclasses import fields
 import pytest
 
 from euryale import Euryale, Retry, ScheduledJobConfig
-from euryale.activities import MISTAKES
-from euryale.durable_service import HEARTBEAT_TIMEOUT
 from euryale.errors import EuryaleError
-from euryale.job import PARAMETERS
-from euryale.limits import CALLS_AT_ONCE, HISTORY_EVENTS
-from euryale.runner import BLOCKS_ALLOWED
-from euryale.service import DEFAULT_TIMEOUT
+from euryale.jobs.job import PARAMETERS
+from euryale.runs.limits import CALLS_AT_ONCE, HISTORY_EVENTS
+from euryale.runs.runner import BLOCKS_ALLOWED
+from euryale.services.activities import MISTAKES
+from euryale.services.durable_service import HEARTBEAT_TIMEOUT
+from euryale.services.service import DEFAULT_TIMEOUT
 from euryale.worker import GRACE
 from tests.docs.commands import GROUP, parameters_of
 from tests.docs.pages import ROOT

@@ -13,7 +13,7 @@ from sample_runs import Sample, free_port, listens, sample_plugin
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from euryale.server import DYNAMIC_CONFIG
+from euryale.server.server import DYNAMIC_CONFIG
 from euryale.worker import make_worker, serve
 
 

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 from temporalio.client import ScheduleRange
 
-from euryale.calendars import CompiledSchedule
-from euryale.clock import firings
 from euryale.config import Dst
-from euryale.cron import CronExpression
 from euryale.errors import ScheduleInvalid
-from euryale.regimes import regimes_in
+from euryale.time.calendars import CompiledSchedule
+from euryale.time.clock import firings
+from euryale.time.cron import CronExpression
+from euryale.time.regimes import regimes_in
 
 ZONES = (
     "UTC",

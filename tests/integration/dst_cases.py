@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from temporalio.client import ScheduleCalendarSpec, ScheduleRange
 
 from euryale.config import Dst
-from euryale.cron import CronExpression
 from euryale.errors import ScheduleInvalid
+from euryale.time.cron import CronExpression
 
 MINUTE = timedelta(minutes=1)
 

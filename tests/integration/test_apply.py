@@ -26,14 +26,14 @@ from temporalio.client import (
 )
 
 from euryale import Euryale
-from euryale.apply import ApplyReport, Wish, apply, plan
-from euryale.differences import differences, held_detail
 from euryale.errors import ReleaseSuperseded
-from euryale.held import HeldSchedule, held_schedules
-from euryale.ledger import Freeze
-from euryale.plan import Plan
-from euryale.release import Release
-from euryale.turn import change_ledger, read_ledger
+from euryale.schedules.apply import ApplyReport, Wish, apply, plan
+from euryale.schedules.differences import differences, held_detail
+from euryale.schedules.held import HeldSchedule, held_schedules
+from euryale.schedules.ledger import Freeze
+from euryale.schedules.plan import Plan
+from euryale.schedules.release import Release
+from euryale.schedules.turn import change_ledger, read_ledger
 
 JOB = """
 from datetime import date, timedelta

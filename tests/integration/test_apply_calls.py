@@ -11,10 +11,10 @@ from temporalio.client import Client
 
 from benchmarks.rpcs import counted
 from benchmarks.schedules import listed, read_jobs, with_changes, write_jobs
-from euryale.apply import Wish, apply
 from euryale.cli.plan_report import plan_report
-from euryale.held import held_schedules
-from euryale.release import Release
+from euryale.schedules.apply import Wish, apply
+from euryale.schedules.held import held_schedules
+from euryale.schedules.release import Release
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -31,7 +31,7 @@ UNCHANGED = {"describe_schedule/.ledger": 1, "list_schedules": 1}
 def no_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     """How many of them an apply shows depends on how long it takes; each costs three calls."""
     for name in ("_BEAT", "_SAFE"):
-        monkeypatch.setattr(f"euryale.turn.{name}", timedelta(hours=1))
+        monkeypatch.setattr(f"euryale.schedules.turn.{name}", timedelta(hours=1))
 
 
 async def calls_of_apply(client: Client, wish: Wish) -> Counter[str]:
@@ -72,7 +72,7 @@ async def test_what_applies_and_plans_cost(
     assert await calls_of_apply(client, wish) == UNCHANGED
 
     # A change: described, updated, and described again, since a stale update is dropped silently.
-    monkeypatch.setattr("euryale.apply.LAG", timedelta(0))
+    monkeypatch.setattr("euryale.schedules.apply.LAG", timedelta(0))
     second = with_changes(wish, "r2", CHANGES)
     assert await calls_of_plan(client, second) == {**UNCHANGED, "describe_schedule": CHANGES}
     writes = {"describe_schedule": 2 * CHANGES, "update_schedule": CHANGES}
@@ -80,13 +80,13 @@ async def test_what_applies_and_plans_cost(
 
     # Right after another release was applied, no list is trusted: each schedule is described once,
     # and another list tells what the other release made in its last moment.
-    monkeypatch.setattr("euryale.apply.LAG", timedelta(minutes=1))
+    monkeypatch.setattr("euryale.schedules.apply.LAG", timedelta(minutes=1))
     third = with_changes(wish, "r3", CHANGES)
     writes = {"describe_schedule": JOBS + CHANGES, "update_schedule": CHANGES}
     assert await calls_of_apply(client, third) == TURN + Counter(writes | {"list_schedules": 2})
 
     # A removal: described, since its executions are kept, and deleted.
-    monkeypatch.setattr("euryale.apply.LAG", timedelta(0))
+    monkeypatch.setattr("euryale.schedules.apply.LAG", timedelta(0))
     fewer = replace(third, desired=third.desired[CHANGES:], release=Release("r4"))
     deletes = {"describe_schedule": CHANGES, "delete_schedule": CHANGES}
     assert await calls_of_apply(client, fewer) == TURN + Counter(deletes | {"list_schedules": 1})
@@ -99,7 +99,7 @@ async def test_a_list_of_several_pages_is_read_whole(
     wish = read_jobs(app, tmp_path)
     await apply(client, wish)
     await listed(client, wish)
-    monkeypatch.setattr("euryale.held._PAGE", 3)
+    monkeypatch.setattr("euryale.schedules.held._PAGE", 3)
     with counted(client) as calls:
         held = await held_schedules(client, app.name)
     assert sorted(held) == [".ledger", *(each.name for each in wish.desired)]

@@ -14,9 +14,9 @@ from operated_project import OperatedProject, make_operated_project
 from sample_runs import free_port
 from temporalio.client import Client
 
-from euryale.connection import connect
-from euryale.held import held_schedules
-from euryale.server import DevServer
+from euryale.schedules.held import held_schedules
+from euryale.server.connection import connect
+from euryale.server.server import DevServer
 
 pytestmark = pytest.mark.timeout(180)
 

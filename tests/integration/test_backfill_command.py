@@ -13,9 +13,9 @@ from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from euryale import EuryalePlugin
-from euryale.lateness import SCHEDULED_BY, SCHEDULED_START_TIME
-from euryale.memo import MEMO, scheduled_memo
-from euryale.runs import runs_of
+from euryale.runs.lateness import SCHEDULED_BY, SCHEDULED_START_TIME
+from euryale.runs.memo import MEMO, scheduled_memo
+from euryale.runs.runs import runs_of
 from euryale.worker import make_worker, serve
 
 # Yesterday, since a schedule made now fires in no stretch that a test would wait for.

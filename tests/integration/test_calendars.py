@@ -17,9 +17,9 @@ from temporalio.client import (
 )
 from temporalio.testing import WorkflowEnvironment
 
-from euryale.calendars import CompiledSchedule, compile_calendars
-from euryale.clock import firings
-from euryale.cron import CronExpression
+from euryale.time.calendars import CompiledSchedule, compile_calendars
+from euryale.time.clock import firings
+from euryale.time.cron import CronExpression
 
 START = datetime(2027, 7, 1, 0, 0, tzinfo=UTC) - timedelta(seconds=1)
 YEAR = timedelta(days=366)  # over 29 February 2028

@@ -23,9 +23,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from test_simulation import Server
 
 from euryale.config import Overlap
-from euryale.lateness import LateRun, _is_backfilled
-from euryale.simulation import simulate_job
-from euryale.spread import spread_of
+from euryale.runs.lateness import LateRun, _is_backfilled
+from euryale.time.simulation import simulate_job
+from euryale.time.spread import spread_of
 
 SECOND = timedelta(seconds=1)
 FIRINGS = 5

@@ -14,9 +14,9 @@ from temporalio.client import ClientConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.service import RPCError
 
-from euryale.connection import ConnectionSettings, connect, probe, translate
 from euryale.errors import NamespaceUnknown, TemporalRefused
-from euryale.server import DevServer
+from euryale.server.connection import ConnectionSettings, connect, probe, translate
+from euryale.server.server import DevServer
 
 
 @pytest.fixture(autouse=True)

@@ -24,11 +24,11 @@ from temporalio.client import (
 )
 from temporalio.testing import WorkflowEnvironment
 
-from euryale.calendars import CompiledSchedule, compile_calendars
-from euryale.clock import firings
 from euryale.config import Dst
-from euryale.cron import CronExpression
-from euryale.regimes import regimes, regimes_in
+from euryale.time.calendars import CompiledSchedule, compile_calendars
+from euryale.time.clock import firings
+from euryale.time.cron import CronExpression
+from euryale.time.regimes import regimes, regimes_in
 
 CASES = int(os.environ.get("EURYALE_DST_CASES", "60"))  # more of them find more
 PAGE = 1_000  # as many times as the server gives at once

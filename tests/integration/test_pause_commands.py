@@ -10,11 +10,11 @@ from operated_project import OperatedProject, make_operated_project
 from sample_runs import free_port
 from temporalio.client import Client
 
-from euryale.ledger import Freeze
-from euryale.pauses import PauseNote, PauseState, freeze, read_note
-from euryale.pausing import change_pauses, freeze_all, thaw_all
-from euryale.release import Release
-from euryale.turn import apply_turn, change_ledger, read_ledger
+from euryale.schedules.ledger import Freeze
+from euryale.schedules.pauses import PauseNote, PauseState, freeze, read_note
+from euryale.schedules.pausing import change_pauses, freeze_all, thaw_all
+from euryale.schedules.release import Release
+from euryale.schedules.turn import apply_turn, change_ledger, read_ledger
 
 AT = datetime(2026, 11, 21, 23, 50, tzinfo=UTC)
 ICE = PauseNote("bo@host", AT, "inventory", frozen=True)

@@ -11,7 +11,7 @@ from operated_project import OperatedProject, make_operated_project
 from sample_runs import free_port
 from temporalio.client import Client, ScheduleIntervalSpec, ScheduleUpdate, ScheduleUpdateInput
 
-from euryale.held import held_schedules
+from euryale.schedules.held import held_schedules
 
 
 @pytest.fixture

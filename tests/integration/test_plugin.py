@@ -16,8 +16,8 @@ from temporalio.worker import Worker
 from their_workflows import Greeting, greet
 
 from euryale import EuryalePlugin
-from euryale.apply import Applied
 from euryale.errors import JobNameTaken, ServiceInvalid
+from euryale.schedules.apply import Applied
 from euryale.worker import make_worker, serve
 
 

@@ -15,7 +15,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.worker import Worker
 
-import euryale.durable_service
+import euryale.services.durable_service
 from euryale import Euryale, EuryalePlugin
 from euryale.worker import make_worker
 
@@ -161,7 +161,7 @@ async def test_retries_end_where_the_job_says(sample: Sample, journal: sample_ap
 async def test_a_run_near_the_history_limit_fails_early_and_says_what_to_do(
     sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(euryale.durable_service, "HISTORY_EVENTS", 60)
+    monkeypatch.setattr(euryale.services.durable_service, "HISTORY_EVENTS", 60)
     failure = await sample.failure("loop", count=100)
     assert failure.type == "HistoryTooLong"
     assert "many items in one call" in failure.message

@@ -17,9 +17,9 @@ from temporalio.service import RPCError
 
 from euryale import EuryalePlugin
 from euryale.errors import RunUnderWay, RunUnknown
-from euryale.overlap import Way, make_room, runs_under_way
-from euryale.run import start_run
-from euryale.runs import Run, find_run, runs_of
+from euryale.runs.overlap import Way, make_room, runs_under_way
+from euryale.runs.run import start_run
+from euryale.runs.runs import Run, find_run, runs_of
 from euryale.worker import make_worker
 
 WAITS = "import asyncio; await asyncio.sleep(3600)"

@@ -10,7 +10,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
-from euryale.log_lines import log_lines
+from euryale.runs.log_lines import log_lines
 
 
 async def lines_of(handle: WorkflowHandle[object, object]) -> list[str]:

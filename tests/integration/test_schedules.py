@@ -26,12 +26,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from euryale import Euryale, EuryalePlugin
-from euryale.apply import Applied, Wish, apply
 from euryale.cli.job_table import _held
 from euryale.errors import ConfigInvalid
-from euryale.held import held_schedules
-from euryale.release import Release
-from euryale.schedule import DesiredSchedule, desired_schedule
+from euryale.schedules.apply import Applied, Wish, apply
+from euryale.schedules.held import held_schedules
+from euryale.schedules.release import Release
+from euryale.schedules.schedule import DesiredSchedule, desired_schedule
 from euryale.worker import make_worker, serve
 
 JOB = """

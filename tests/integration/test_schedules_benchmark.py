@@ -14,8 +14,8 @@ async def test_the_table_has_a_row_for_each_action(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_BEAT", "_SAFE"):
-        monkeypatch.setattr(f"euryale.turn.{name}", timedelta(hours=1))
-    monkeypatch.setattr("euryale.apply.LAG", timedelta(0))
+        monkeypatch.setattr(f"euryale.schedules.turn.{name}", timedelta(hours=1))
+    monkeypatch.setattr("euryale.schedules.apply.LAG", timedelta(0))
     await main(["--jobs", "20"])
     turn, changes = 7, 10 * 3
     assert ROW.findall(capsys.readouterr().out) == [

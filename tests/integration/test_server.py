@@ -20,9 +20,9 @@ from temporalio.client import (
     ScheduleSpec,
 )
 
-from euryale.connection import connect
 from euryale.errors import ServerNotStarted, TemporalUnreachable
-from euryale.server import DYNAMIC_CONFIG, DevServer, Launch
+from euryale.server.connection import connect
+from euryale.server.server import DYNAMIC_CONFIG, DevServer, Launch
 
 HOST = "127.0.0.1"
 
@@ -128,7 +128,7 @@ async def test_state_in_use_at_another_address_is_refused_with_that_address(
 async def test_a_taken_port_moves_the_server_to_the_next_free_one_and_says_so(
     something_else: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("euryale.server.PROBE_LIMIT", timedelta(milliseconds=200))
+    monkeypatch.setattr("euryale.server.server.PROBE_LIMIT", timedelta(milliseconds=200))
     async with DevServer.start(f"{HOST}:{something_else}", state_dir=tmp_path) as server:
         assert server.address != f"{HOST}:{something_else}"
         assert server.moved_from == f"{HOST}:{something_else}"
@@ -173,7 +173,7 @@ async def test_what_it_knows_survives_the_end_of_the_process(port: int, tmp_path
 async def test_the_server_stops_when_its_process_is_killed(port: int, tmp_path: Path) -> None:
     script = f"""
 import asyncio, pathlib, sys
-from euryale.server import DevServer
+from euryale.server.server import DevServer
 async def main():
     async with DevServer.start("{HOST}:{port}", state_dir=pathlib.Path(sys.argv[1])) as server:
         print(server.pid, flush=True)

@@ -36,9 +36,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from euryale.config import Overlap
-from euryale.schedule import OVERLAP
-from euryale.server import DYNAMIC_CONFIG
-from euryale.simulation import Simulated, Span, simulate
+from euryale.schedules.schedule import OVERLAP
+from euryale.server.server import DYNAMIC_CONFIG
+from euryale.time.simulation import Simulated, Span, simulate
 
 INTERVAL = 3.0  # seconds; all but firings happens far from them, between two
 LIMIT = 6

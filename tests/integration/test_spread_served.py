@@ -13,8 +13,8 @@ from temporalio.client import (
 )
 from test_timetable_calendars import SINCE, TIMETABLES, WINDOWS, served, told
 
-from euryale.timetable import parse_timetable
-from euryale.timetable_calendars import compile_timetable
+from euryale.time.timetable import parse_timetable
+from euryale.time.timetable_calendars import compile_timetable
 
 SPREADS = {
     "some minutes": timedelta(minutes=3, seconds=27),

@@ -32,9 +32,9 @@ from temporalio.client import (
     ScheduleState,
 )
 
-from euryale.calendars import CompiledSchedule, compile_calendars
 from euryale.config import Dst
-from euryale.cron import CronExpression
+from euryale.time.calendars import CompiledSchedule, compile_calendars
+from euryale.time.cron import CronExpression
 
 FULL = os.environ.get("EURYALE_DIFFERENTIAL") == "full"
 EXPRESSIONS = 1_000 if FULL else 10  # in each zone

@@ -9,8 +9,8 @@ import pytest
 from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, ScheduleState
 
-from euryale.timetable import Timetable, firings, parse_timetable
-from euryale.timetable_calendars import CompiledTimetable, compile_timetable
+from euryale.time.timetable import Timetable, firings, parse_timetable
+from euryale.time.timetable_calendars import CompiledTimetable, compile_timetable
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = 1_000  # as many times as the server gives at once

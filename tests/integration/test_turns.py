@@ -7,9 +7,9 @@ from sample_runs import free_port
 from temporalio.client import Client
 
 from euryale.errors import ReleaseInvalid, ReleaseSuperseded
-from euryale.ledger import Freeze, Ledger
-from euryale.release import Release
-from euryale.turn import LEASE, ApplyTurn, apply_turn, change_ledger, read_ledger
+from euryale.schedules.ledger import Freeze, Ledger
+from euryale.schedules.release import Release
+from euryale.schedules.turn import LEASE, ApplyTurn, apply_turn, change_ledger, read_ledger
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def test_an_older_release_gives_way_to_a_newer_one(client: Client, app: st
 async def test_the_turn_of_one_who_died_is_taken(
     client: Client, app: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("euryale.turn.LEASE", LEASE / 20)
+    monkeypatch.setattr("euryale.schedules.turn.LEASE", LEASE / 20)
     await change_ledger(client, app, lambda ledger: ledger.claimed(Release("a"), "dead"))
     assert await apply_once(client, app, Release("a")) == 1
 

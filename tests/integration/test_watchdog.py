@@ -31,13 +31,13 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from euryale import Euryale, EuryalePlugin
-from euryale.apply import Wish, apply
 from euryale.errors import ReleaseSuperseded
-from euryale.hooks import Hook, HookFailed, LogHook, MailHook, WebhookHook
-from euryale.release import Release
-from euryale.runs import runs_of
-from euryale.watch import Finding
-from euryale.watchdog import WATCHDOG, WATCHDOG_WORKFLOW, Watchdog, WatchdogSchedule
+from euryale.runs.runs import runs_of
+from euryale.schedules.apply import Wish, apply
+from euryale.schedules.release import Release
+from euryale.watchdog.hooks import Hook, HookFailed, LogHook, MailHook, WebhookHook
+from euryale.watchdog.watch import Finding
+from euryale.watchdog.watchdog import WATCHDOG, WATCHDOG_WORKFLOW, Watchdog, WatchdogSchedule
 from euryale.worker import make_worker, serve
 
 JOB = """

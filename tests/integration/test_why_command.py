@@ -29,14 +29,14 @@ from typer.testing import CliRunner
 
 from euryale import Euryale, EuryalePlugin
 from euryale.cli import cli
-from euryale.evidence import Reason, Verdict
-from euryale.firing import last_firing
-from euryale.job import Job
-from euryale.lateness import SCHEDULED_BY, SCHEDULED_START_TIME
-from euryale.memo import MEMO, scheduled_memo
-from euryale.spread import spread_of
-from euryale.why import why
-from euryale.why_facts import collect_facts
+from euryale.jobs.job import Job
+from euryale.runs.lateness import SCHEDULED_BY, SCHEDULED_START_TIME
+from euryale.runs.memo import MEMO, scheduled_memo
+from euryale.time.firing import last_firing
+from euryale.time.spread import spread_of
+from euryale.why.evidence import Reason, Verdict
+from euryale.why.why import why
+from euryale.why.why_facts import collect_facts
 from euryale.worker import make_worker, serve
 
 EVERY_SECOND = "* * * * * *"

@@ -17,9 +17,9 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from euryale import EuryalePlugin
-from euryale.run import start_run
-from euryale.server import DevServer
-from euryale.server_address import free_port, join_address
+from euryale.runs.run import start_run
+from euryale.server.server import DevServer
+from euryale.server.server_address import free_port, join_address
 from euryale.worker import make_worker
 from tests.replay.histories import FOLDER, plugin_of, write
 from worker.seed import seed

@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from euryale import Euryale, EuryalePlugin, instance, mutation
-from euryale.server import DevServer
+from euryale.server.server import DevServer
 from euryale.worker import make_worker
 
 HOST = "127.0.0.1"

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from temporalio.client import ScheduleOverlapPolicy
 
-from euryale.backfill import (
+from euryale.config import ScheduledJobConfig
+from euryale.errors import BackfillUnderWay, ScheduleInvalid
+from euryale.jobs.job import Job, JobSource
+from euryale.runs.backfill import (
     MOST_FIRINGS,
     PastFiring,
     Stretch,
@@ -17,10 +20,7 @@ from euryale.backfill import (
     requests,
     stretch_of,
 )
-from euryale.config import ScheduledJobConfig
-from euryale.errors import BackfillUnderWay, ScheduleInvalid
-from euryale.job import Job, JobSource
-from euryale.spread import spread_of
+from euryale.time.spread import spread_of
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 DAY = datetime(2026, 11, 20, tzinfo=UTC)

@@ -12,9 +12,9 @@ import pytest
 # croniter ships no type hints.
 from croniter import croniter  # type: ignore[import-untyped]
 
-from euryale.clock import firings
 from euryale.config import Dst
-from euryale.cron import CronExpression
+from euryale.time.clock import firings
+from euryale.time.cron import CronExpression
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "explanation-time.md").read_text(encoding="utf-8")

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from euryale.catch_up import (
+from euryale.config import Overlap, ScheduledJobConfig
+from euryale.errors import ConfigInvalid
+from euryale.time.catch_up import (
     LONGEST_WINDOW,
     SHORTEST_WINDOW,
     Turn,
@@ -17,11 +19,9 @@ from euryale.catch_up import (
     refuse_contradictions,
     turn_of,
 )
-from euryale.config import Overlap, ScheduledJobConfig
-from euryale.errors import ConfigInvalid
-from euryale.simulation import LONGEST_BUFFER, simulate, simulate_job
-from euryale.spread import refuse_long_window
-from euryale.timetable import firings, parse_timetable, timetable_of
+from euryale.time.simulation import LONGEST_BUFFER, simulate, simulate_job
+from euryale.time.spread import refuse_long_window
+from euryale.time.timetable import firings, parse_timetable, timetable_of
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -13,11 +13,11 @@ from dst_cases import POLICIES, ZONES, random_expression, walked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from euryale.clock import default_catch_up, firings, nominal
 from euryale.config import Dst
-from euryale.cron import FIELDS, CronExpression, CronField
 from euryale.errors import ScheduleInvalid
-from euryale.regimes import regimes_in
+from euryale.time.clock import default_catch_up, firings, nominal
+from euryale.time.cron import FIELDS, CronExpression, CronField
+from euryale.time.regimes import regimes_in
 
 MINUTE = timedelta(minutes=1)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC) - MINUTE

@@ -14,13 +14,19 @@ from temporalio.api.common.v1 import GrpcStatus
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, NotFoundFailure
 from temporalio.service import RPCError, RPCStatusCode
 
-from euryale.connection import ConnectionSettings, connect, connection_settings, probe, translate
 from euryale.errors import (
     ConnectionSettingsInvalid,
     JobUnknown,
     NamespaceUnknown,
     TemporalRefused,
     TemporalUnreachable,
+)
+from euryale.server.connection import (
+    ConnectionSettings,
+    connect,
+    connection_settings,
+    probe,
+    translate,
 )
 
 HOST = "127.0.0.1"

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from euryale.cron import CronExpression
-from euryale.cron_fields import (
+from euryale.errors import ScheduleInvalid
+from euryale.time.cron import CronExpression
+from euryale.time.cron_fields import (
     DAY_OF_MONTH,
     DAY_OF_WEEK,
     FIELDS,
@@ -19,7 +20,6 @@ from euryale.cron_fields import (
     FieldText,
     read_field,
 )
-from euryale.errors import ScheduleInvalid
 
 
 def refusal(text: str, job: str = "report") -> str:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.client import ScheduleCalendarSpec, ScheduleRange
 
-from euryale.calendars import compile_calendars
-from euryale.clock import firings
-from euryale.cron import CronExpression
 from euryale.errors import ScheduleInvalid
+from euryale.time.calendars import compile_calendars
+from euryale.time.clock import firings
+from euryale.time.cron import CronExpression
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 

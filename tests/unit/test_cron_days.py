@@ -11,8 +11,8 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from euryale.cron import CronExpression
 from euryale.errors import ScheduleInvalid
+from euryale.time.cron import CronExpression
 
 DAY = timedelta(days=1)
 NAMES = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from euryale.cron import CronExpression, Every, parse_schedule
 from euryale.errors import ScheduleInvalid
+from euryale.time.cron import CronExpression, Every, parse_schedule
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from euryale.calendars import compile_calendars
-from euryale.cron import CronExpression, parse_schedule
 from euryale.errors import ScheduleInvalid
-from euryale.words import in_words
+from euryale.time.calendars import compile_calendars
+from euryale.time.cron import CronExpression, parse_schedule
+from euryale.time.words import in_words
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "cron.md").read_text(encoding="utf-8")

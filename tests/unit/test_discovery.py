@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from euryale.discovery import discover
 from euryale.errors import (
     ConfigInvalid,
     ConfigMissing,
@@ -20,8 +19,9 @@ from euryale.errors import (
     PluginNameTaken,
     ScheduleInvalid,
 )
-from euryale.job import JobSource
-from euryale.job_names import Discovery, ReplacedJob
+from euryale.jobs.discovery import discover
+from euryale.jobs.job import JobSource
+from euryale.jobs.job_names import Discovery, ReplacedJob
 
 JOBS = JobSource(path=Path("jobs"))
 REVIEWS = JobSource(path=Path("reviews/jobs"), plugin="reviews")

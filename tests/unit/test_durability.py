@@ -4,8 +4,8 @@ from textwrap import dedent, indent
 import pytest
 
 from euryale.config import ScheduledJobConfig
-from euryale.durability import check_durability, durable_way, find_not_durable
-from euryale.job import Job, JobSource
+from euryale.jobs.durability import check_durability, durable_way, find_not_durable
+from euryale.jobs.job import Job, JobSource
 
 
 def errors_in(source: str) -> list[str]:
@@ -193,7 +193,7 @@ def test_what_runs_on_the_worker_may_do_everything() -> None:
         import time
         from temporalio import activity, workflow
         from euryale import mutation
-        from euryale.saga import step
+        from euryale.services.saga import step
 
         class Products:
             @mutation

@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from euryale.cron import CronExpression
 from euryale.errors import ExpectationInvalid
-from euryale.expectation import Overdue, overdue, parse_expectation
+from euryale.time.cron import CronExpression
+from euryale.watchdog.expectation import Overdue, overdue, parse_expectation
 
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
 

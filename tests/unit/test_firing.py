@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from euryale.firing import Firing, NoFiring, find_firing, fires_at, is_missing, last_firing
-from euryale.timetable import Timetable, parse_timetable
-from euryale.why_no_firing import on_that_night, why_no_firing
+from euryale.time.firing import Firing, NoFiring, find_firing, fires_at, is_missing, last_firing
+from euryale.time.timetable import Timetable, parse_timetable
+from euryale.why.why_no_firing import on_that_night, why_no_firing
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHTLY = "30 2 * * *"

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from euryale.config import ScheduledJobConfig
 from euryale.errors import DataInvalid
-from euryale.given_data import given_data
-from euryale.job import Job, JobSource, inspect_handler
+from euryale.jobs.given_data import given_data
+from euryale.jobs.job import Job, JobSource, inspect_handler
 
 
 class Place(BaseModel):

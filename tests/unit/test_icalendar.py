@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from euryale.icalendar import Event, icalendar
+from euryale.time.icalendar import Event, icalendar
 
 AT = datetime(2026, 3, 29, 3, tzinfo=ZoneInfo("Europe/Berlin"))
 MADE = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from euryale import ScheduledJobConfig
-from euryale.cron import CronExpression
 from euryale.errors import JobFileNotWritten
 from euryale.imports.comparison import COMPARED, Comparison, compare
 from euryale.imports.cron_text import CronFields
@@ -16,7 +15,8 @@ from euryale.imports.importer import ProvenJob, named_apart, prove, remembered
 from euryale.imports.job_file_text import job_file_text
 from euryale.imports.job_names import file_stem, job_name, unique_names
 from euryale.imports.writing import write_job_files
-from euryale.timetable import firings, parse_timetable
+from euryale.time.cron import CronExpression
+from euryale.time.timetable import firings, parse_timetable
 
 AFTER = datetime(2026, 11, 1, tzinfo=UTC)
 BERLIN = "Europe/Berlin"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from euryale.config import ScheduledJobConfig
 from euryale.errors import DataInvalid, HandlerInvalid
-from euryale.job import (
+from euryale.jobs.job import (
     Job,
     JobSource,
     inspect_handler,

@@ -7,7 +7,7 @@ import pytest
 
 from euryale import Euryale
 from euryale.cli.job_table import Held, JobLine, job_lines
-from euryale.job_names import ReplacedJob
+from euryale.jobs.job_names import ReplacedJob
 
 JOB = """
 from euryale import ScheduledJobConfig

@@ -2,7 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-from euryale.log_lines import KEPT_CHARACTERS, KEPT_LINES, LogLine, log_lines, text_of, with_line
+from euryale.runs.log_lines import (
+    KEPT_CHARACTERS,
+    KEPT_LINES,
+    LogLine,
+    log_lines,
+    text_of,
+    with_line,
+)
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 

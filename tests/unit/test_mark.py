@@ -4,7 +4,7 @@ import pytest
 from temporalio.api.schedule.v1 import CalendarSpec, ScheduleSpec
 from temporalio.client import ScheduleSpec as Spec
 
-from euryale.mark import Mark, mark_of, spec_digest
+from euryale.schedules.mark import Mark, mark_of, spec_digest
 
 MARKS = (
     Mark(hash="3f2a9c1d0b7e0011", sequence=1, release="2026-11-21"),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from euryale.errors import JobUnknown, NothingMatches
-from euryale.pauses import (
+from euryale.schedules.pauses import (
     PauseNote,
     PauseState,
     chosen,

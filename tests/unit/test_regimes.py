@@ -8,8 +8,8 @@ import pytest
 from dst_cases import ZONES
 
 from euryale.config import Dst
-from euryale.cron import CronExpression
-from euryale.regimes import SeamRule, regimes, regimes_in, seam_rule
+from euryale.time.cron import CronExpression
+from euryale.time.regimes import SeamRule, regimes, regimes_in, seam_rule
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

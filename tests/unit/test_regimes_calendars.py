@@ -12,13 +12,13 @@ from dst_cases import POLICIES, ZONES, random_expression, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from euryale.boxes import clock_boxes, day_boxes
-from euryale.calendars import compile_calendars
-from euryale.clock import firings
 from euryale.config import Dst
-from euryale.cron import CronExpression
-from euryale.regimes import regimes_in
-from euryale.utc_calendars import utc_calendars, written_years
+from euryale.time.boxes import clock_boxes, day_boxes
+from euryale.time.calendars import compile_calendars
+from euryale.time.clock import firings
+from euryale.time.cron import CronExpression
+from euryale.time.regimes import regimes_in
+from euryale.time.utc_calendars import utc_calendars, written_years
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from euryale.discovery import discover
-from euryale.job import JobSource
-from euryale.schedule import desired_schedule
+from euryale.jobs.discovery import discover
+from euryale.jobs.job import JobSource
+from euryale.schedules.schedule import desired_schedule
 
 JOB = """
 from euryale import ScheduledJobConfig

@@ -10,8 +10,8 @@ from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import WorkflowHistory
 
 from euryale.errors import DataInvalid
-from euryale.given_data import parse_data
-from euryale.progress import Progress
+from euryale.jobs.given_data import parse_data
+from euryale.runs.progress import Progress
 
 HISTORIES = Path(__file__).parent / "histories"
 

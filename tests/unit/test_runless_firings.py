@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from euryale.config import Overlap
-from euryale.runless import MOST_FIRINGS, Reason, RunlessFirings, runless_firings
-from euryale.runs import Run, Status
-from euryale.timetable import Timetable, parse_timetable
-from euryale.zones import time_zone
+from euryale.runs.runless import MOST_FIRINGS, Reason, RunlessFirings, runless_firings
+from euryale.runs.runs import Run, Status
+from euryale.time.timetable import Timetable, parse_timetable
+from euryale.time.zones import time_zone
 
 HOURLY = parse_timetable("0 * * * *")
 DAY = datetime(2026, 1, 5, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from euryale.runs import belongs, runs_query
+from euryale.runs.runs import belongs, runs_query
 
 
 @pytest.mark.parametrize(

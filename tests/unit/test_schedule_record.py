@@ -17,7 +17,7 @@ from temporalio.api.schedule.v1 import (
     TriggerImmediatelyRequest,
 )
 
-from euryale.schedule_record import ScheduleRecord, record_of
+from euryale.schedules.schedule_record import ScheduleRecord, record_of
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from euryale.config import Dst
-from euryale.seams import Seam, seam_effects, seams
-from euryale.timetable import Timetable, firings, parse_timetable
+from euryale.time.seams import Seam, seam_effects, seams
+from euryale.time.timetable import Timetable, firings, parse_timetable
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 BERLIN_GAP, BERLIN_FOLD = seams("Europe/Berlin", NEW_YEAR, days=365)

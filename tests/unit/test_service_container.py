@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from euryale.errors import ServiceInvalid, ServiceUnavailable, ServiceUnknown
-from euryale.provider import instance, per_activity, singleton
-from euryale.service_container import Health, ServiceContainer
+from euryale.services.provider import instance, per_activity, singleton
+from euryale.services.service_container import Health, ServiceContainer
 
 
 class Store:

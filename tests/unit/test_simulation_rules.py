@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from euryale.config import Overlap
-from euryale.simulation import LONGEST_BUFFER, Outcome, Simulated, Span, simulate
+from euryale.time.simulation import LONGEST_BUFFER, Outcome, Simulated, Span, simulate
 
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 POLICIES: tuple[Overlap, ...] = get_args(Overlap)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.client import ScheduleCalendarSpec, ScheduleRange
 
-from euryale.moved_calendars import put_off
-from euryale.ranges import ranges
-from euryale.spread import spread_of
-from euryale.timetable import firings, parse_timetable
-from euryale.timetable_calendars import compile_timetable
+from euryale.time.moved_calendars import put_off
+from euryale.time.ranges import ranges
+from euryale.time.spread import spread_of
+from euryale.time.timetable import firings, parse_timetable
+from euryale.time.timetable_calendars import compile_timetable
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)

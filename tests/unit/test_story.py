@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowHistory
 
-from euryale.story import StoryLine, story
+from euryale.runs.story import StoryLine, story
 
 UNIT = Path(__file__).parent / "histories"
 REPLAY = Path(__file__).parents[1] / "replay" / "histories"

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from benchmarks.time import ZONES, expressions, main, measured
-from euryale.calendars import compile_calendars
-from euryale.cron import CronExpression
+from euryale.time.calendars import compile_calendars
+from euryale.time.cron import CronExpression
 
 
 def test_the_table_has_a_row_for_each_zone(capsys: pytest.CaptureFixture[str]) -> None:

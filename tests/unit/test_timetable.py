@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from euryale import clock
 from euryale.config import ScheduledJobConfig
-from euryale.cron import CronExpression, Every
 from euryale.errors import ScheduleInvalid
-from euryale.omissions import local_day
-from euryale.timetable import (
+from euryale.time import clock
+from euryale.time.cron import CronExpression, Every
+from euryale.time.omissions import local_day
+from euryale.time.timetable import (
     Timetable,
     default_catch_up,
     firings,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from euryale.timetable import parse_timetable
-from euryale.timetable_words import timetable_in_words, timetable_text
+from euryale.time.timetable import parse_timetable
+from euryale.time.timetable_words import timetable_in_words, timetable_text
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 DAYS = [date(2026, 12, day) for day in (24, 25, 26, 31)]

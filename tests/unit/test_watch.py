@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from euryale import watch as module
-from euryale.expectation import parse_expectation
-from euryale.judgement import JobFacts
-from euryale.runs import Run, Status
-from euryale.timetable import Timetable, parse_timetable
-from euryale.watch import Finding, Memory, may_have_changed, watch
+from euryale.runs.runs import Run, Status
+from euryale.time.timetable import Timetable, parse_timetable
+from euryale.watchdog import watch as module
+from euryale.watchdog.expectation import parse_expectation
+from euryale.watchdog.judgement import JobFacts
+from euryale.watchdog.watch import Finding, Memory, may_have_changed, watch
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from euryale import Euryale, LogHook, MailHook, Watchdog, WebhookHook, hooks
+from euryale import Euryale, LogHook, MailHook, Watchdog, WebhookHook
 from euryale.errors import ExpectationInvalid, JobNameTaken, WatchdogInvalid
-from euryale.hooks import mail
-from euryale.schedule import desired_schedule
-from euryale.watch import Finding
-from euryale.watchdog import WatchdogSchedule
+from euryale.schedules.schedule import desired_schedule
+from euryale.watchdog import hooks
+from euryale.watchdog.hooks import mail
+from euryale.watchdog.watch import Finding
+from euryale.watchdog.watchdog import WatchdogSchedule
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

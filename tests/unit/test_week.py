@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from euryale.cli.week_picture import week_picture
-from euryale.timetable import Timetable, parse_timetable
-from euryale.week import Week, level, same_herds, shades, week
-from euryale.week_page import JobText, week_page
+from euryale.time.timetable import Timetable, parse_timetable
+from euryale.time.week import Week, level, same_herds, shades, week
+from euryale.time.week_page import JobText, week_page
 
 MONDAY = date(2026, 3, 23)
 

@@ -9,8 +9,11 @@ from typing import Any, get_args
 import pytest
 
 import euryale
-from euryale.catch_up import Turn
-from euryale.evidence import (
+from euryale.runs.runs import Run, Status
+from euryale.schedules.schedule_record import Change, ScheduleRecord
+from euryale.time.catch_up import Turn
+from euryale.time.firing import Absence
+from euryale.why.evidence import (
     Facts,
     FailureFacts,
     Reason,
@@ -19,10 +22,7 @@ from euryale.evidence import (
     ScheduleFacts,
     Verdict,
 )
-from euryale.firing import Absence
-from euryale.runs import Run, Status
-from euryale.schedule_record import Change, ScheduleRecord
-from euryale.why import why
+from euryale.why.why import why
 
 ENGINE = Path(euryale.__file__).parent
 
@@ -628,7 +628,7 @@ def test_a_sure_reason_is_told_though_the_runs_of_the_time_are_forgotten() -> No
 
 
 def test_the_kinds_of_reasons_are_all_described() -> None:
-    sources = [*ENGINE.glob("why*.py")]
+    sources = [*(ENGINE / "why").glob("*.py")]
     kinds = {
         kind
         for source in sources

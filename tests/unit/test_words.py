@@ -2,8 +2,8 @@
 
 import pytest
 
-from euryale.cron import CronExpression, parse_schedule
-from euryale.words import in_words
+from euryale.time.cron import CronExpression, parse_schedule
+from euryale.time.words import in_words
 
 
 @pytest.mark.parametrize(

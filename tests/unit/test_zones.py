@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from euryale.errors import ScheduleInvalid
-from euryale.zones import next_transition, time_zone
+from euryale.time.zones import next_transition, time_zone
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 

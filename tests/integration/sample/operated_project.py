@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 
 from euryale.app import Euryale
 from euryale.cli import cli
-from euryale.pauses import PauseState
 from euryale.registry import Registry
-from euryale.schedule import desired_schedule
+from euryale.schedules.pauses import PauseState
+from euryale.schedules.schedule import desired_schedule
 
 APP = """
 from euryale import Euryale

@@ -19,7 +19,7 @@ from temporalio.worker import Replayer
 
 from euryale import Euryale, EuryalePlugin, instance, read
 from euryale.registry import Registry
-from euryale.schedule import desired_schedule
+from euryale.schedules.schedule import desired_schedule
 from euryale.worker import make_worker
 
 JOB = """

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import Table, insert, select, update
 
-from euryale.service import method_mark
+from euryale.services.service import method_mark
 from worker.services import (
     Cart,
     CartNotFound,

@@ -1,0 +1,1 @@
+"""Temporal's server: connecting to one, and starting one for development."""

@@ -1,0 +1,1 @@
+"""The watchdog: what is expected of jobs, and who is told when it doesn't come."""

@@ -1,0 +1,1 @@
+"""Why a run did not happen, was late or failed."""
