@@ -31,7 +31,7 @@ from euryale.schedules.held import held_schedules
 from euryale.schedules.ledger import Ledger
 from euryale.schedules.mark import mark_of
 from euryale.schedules.pauses import PauseNote
-from euryale.schedules.plan import WORK, Change, Kind, Plan, make_plan, used_before
+from euryale.schedules.plan import WORK, Change, Kind, Plan, make_plan, unrecorded, used_before
 from euryale.schedules.release import Release
 from euryale.schedules.rename import CutOff, begin_rename, cut_off, end_rename, make_up
 from euryale.schedules.schedule import Desired, DesiredSchedule
@@ -179,7 +179,7 @@ async def apply(client: Client, wish: Wish, told: Told | None = None) -> ApplyRe
     settled = before.is_settled_by(wish.release, digest)
     if settled:
         planned = await plan(client, wish, before)
-        if not (planned.work or wish.deep or _unrecorded(planned, before)):
+        if not (planned.work or wish.deep or unrecorded(planned, before)):
             applied = tuple(_left(change) for change in planned.changes)
             return ApplyReport(wish.release, before.sequence, applied)
     async with apply_turn(client, wish.app, wish.release) as turn:
@@ -191,9 +191,11 @@ async def apply(client: Client, wish: Wish, told: Told | None = None) -> ApplyRe
         applied = await writing.all(planned)
         if not trusted:
             # What an older release made in its last moment may be in no list until now.
-            late = Plan((await plan(client, wish, turn.ledger)).of("removed"))
+            removed = (await plan(client, wish, turn.ledger)).of("removed")
+            moved = {each.held.name for each in planned.of("renamed") if each.held}
+            late = Plan(tuple(each for each in removed if each.name not in moved))
             applied += tuple(one for one in await writing.all(late) if one not in applied)
-        turn.executions |= _unrecorded(planned, turn.ledger)
+        turn.executions |= unrecorded(planned, turn.ledger)
         turn.applied = digest
         return ApplyReport(wish.release, turn.sequence, applied)
 
@@ -202,18 +204,6 @@ def _digest(desired: Sequence[Desired]) -> str:
     """The digest of all that is asked for."""
     text = "\n".join(sorted(f"{each.id} {each.hash}" for each in desired))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _unrecorded(planned: Plan, ledger: Ledger) -> dict[str, int]:
-    """The executions that were granted, and of which the ledger doesn't know."""
-    marks = {each.name: each.held.mark for each in planned.of("unchanged") if each.held}
-    return {
-        name: mark.executions
-        for name, mark in marks.items()
-        if mark is not None
-        and mark.executions is not None
-        and ledger.executions.get(name) != mark.executions
-    }
 
 
 def _left(change: Change) -> Applied:

@@ -111,6 +111,23 @@ def used_before(desired: Desired, wanted: Collection[str], ledger: Ledger) -> in
     return max(ledger.executions.get(name, 0) for name in names)
 
 
+def unrecorded(planned: Plan, ledger: Ledger) -> Mapping[str, int]:
+    """The executions that were granted, and of which the ledger doesn't know.
+
+    Args:
+        planned: What was found.
+        ledger: What is known beyond the schedules.
+    """
+    marks = {each.name: each.held.mark for each in planned.of("unchanged") if each.held}
+    return {
+        name: mark.executions
+        for name, mark in marks.items()
+        if mark is not None
+        and mark.executions is not None
+        and ledger.executions.get(name) != mark.executions
+    }
+
+
 def _other_names(desired: Desired, wanted: Collection[str], ledger: Ledger) -> Iterator[str]:
     """The names that a job may go by: its former one, and what a newer release calls it."""
     newer = (name for name, had in ledger.former_names.items() if desired.name in had)
