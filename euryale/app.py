@@ -32,7 +32,7 @@ class Euryale:
         name: The application's name: the prefix of its schedules' ids, and its task queue where
             it names none.
         services: What handlers resolve by name: a class, or a provider of one. The methods of the
-            class are what can be called durably.
+            class are what can be called durably. None are needed where plugins bring them.
         providers: What the services need in turn: settings, a store, clients.
         workflows: Temporal workflows that the application's workers run.
         activities: Classes of activities; each call gets an instance of its own, with the
@@ -56,7 +56,7 @@ class Euryale:
     """
 
     name: str
-    services: Mapping[str, type | Provider]
+    services: Mapping[str, type | Provider] = field(default_factory=dict)
     providers: Sequence[Provider] = ()
     workflows: Sequence[type] = ()
     activities: Sequence[type] = ()

@@ -509,3 +509,7 @@ def test_a_build_id_changes_with_a_plugins_job_files_and_release(
     assert after(files={"reviews/jobs/ask.py": JOB + "# otherwise\n"}) != first
     assert after(version="1.1") != first
     assert after() == first
+
+
+def test_an_application_needs_no_services_of_its_own_where_a_plugin_brings_them() -> None:
+    assert set(Euryale(name="shop", plugins=[FULL]).parts.services) == {"reviews"}
