@@ -151,7 +151,7 @@ def _renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
 def _quiet_temporal() -> None:
     """Leave out of the SDK's messages what is in fields of its own.
 
-    The lines of its Rust core go to the standard error by themselves: forwarded here, they can
+    The lines of its Rust core go to the standard output by themselves: forwarded here, they can
     come while the interpreter is being torn down, which crashes the process.
     """
     import temporalio.activity  # noqa: PLC0415 -- a second to import, and not every command logs

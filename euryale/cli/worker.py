@@ -80,6 +80,8 @@ def worker(
             colors=sys.stdout.isatty(),
             write=write_to(sys.stdout),
         )
+        if chosen == "json":
+            _let_core_log_json()
         project = load_project(app)
         release_given = given_release(project, release, sequence, rollback=rollback)
         asyncio.run(
@@ -189,6 +191,15 @@ async def _serve(
         )
         return False
     return True
+
+
+def _let_core_log_json() -> None:
+    """Let what Temporal's core writes to the standard output by itself be JSON as well."""
+    from temporalio.runtime import LoggingConfig, LoggingFormat, Runtime, TelemetryConfig  # noqa: PLC0415 -- slow to import
+
+    config = LoggingConfig(filter=LoggingConfig.default.filter, format=LoggingFormat.JSON)
+    with suppress(RuntimeError):  # somebody in this process has connected already
+        Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=config)))
 
 
 def _stop_with_parent(stop: asyncio.Event) -> None:
