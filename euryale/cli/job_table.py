@@ -226,7 +226,8 @@ def job_table(lines: Sequence[JobLine]) -> Table:
 def _next_run(line: JobLine, now: datetime) -> Text:
     if line.next_run is None:
         return Text("never", style="yellow")
-    text = Text.assemble(moment(line.next_run), (f" (in {distance(line.next_run - now)})", "dim"))
+    if line.finished is not None:
+        return Text("none", style="dim")
     if not line.fires:
-        text.stylize("dim")
-    return text
+        return Text("none while paused", style="dim")
+    return Text.assemble(moment(line.next_run), (f" (in {distance(line.next_run - now)})", "dim"))

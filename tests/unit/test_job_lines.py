@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from euryale import Euryale
-from euryale.cli.job_table import Held, JobLine, job_lines
+from euryale.cli.job_table import Held, JobLine, job_lines, job_table
 from euryale.jobs.job_names import ReplacedJob
 
 JOB = """
@@ -75,3 +75,14 @@ def test_the_job_of_a_plugin_that_is_replaced_is_named(line: JobLine) -> None:
     assert replaced.as_dict()["replaces"] == [
         {"plugin": "reviews", "where": "reviews/jobs/digest.py:3"}
     ]
+
+
+def test_no_next_run_is_named_that_will_not_come(line: JobLine) -> None:
+    paused = replace(HELD, paused=True, note="inventory")
+    finished = replace(HELD, executions_left=0)
+    lines = [replace(line, asked=True, held=held) for held in (HELD, paused, finished)]
+    table = job_table(lines)
+    (next_run,) = [column for column in table.columns if column.header == "next run"]
+    will, stopped, over = map(str, next_run.cells)
+    assert will.endswith(")")
+    assert (stopped, over) == ("none while paused", "none")
