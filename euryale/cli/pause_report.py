@@ -22,6 +22,14 @@ _STYLES: Mapping[Outcome, str] = {
 }
 """The colors of what was done; the rest is dim, since nothing was done about it."""
 
+_MANY: Mapping[Outcome, str] = {
+    "was paused already": "were paused already",
+    "was frozen already": "were frozen already",
+    "was not paused": "were not paused",
+    "stays paused": "stay paused",
+}
+"""What is said of several schedules, where that differs."""
+
 
 @contextmanager
 def counting(screen: Screen) -> Iterator[Told]:
@@ -84,7 +92,10 @@ def _told(changed: Changed) -> str:
 
 def _summary(changed: Sequence[Changed]) -> Text:
     counts = Counter(each.outcome for each in changed)
-    told = (f"{count:,} {outcome}" for outcome, count in counts.most_common())
+    told = (
+        f"{count:,} {_MANY.get(outcome, outcome) if count > 1 else outcome}"
+        for outcome, count in counts.most_common()
+    )
     return Text(", ".join(told), style="bold")
 
 

@@ -132,7 +132,7 @@ async def test_a_thaw_resumes_only_what_the_freeze_paused(project: OperatedProje
     await project.call("pause", "report-weekly")
     told = await project.call("thaw")
     assert re.match(r"it was frozen by ana@host, [0-9 :-]{16} UTC: inventory\n", told.output)
-    assert told.output.endswith("\n2 stays paused, 1 resumed\n")
+    assert told.output.endswith("\n2 stay paused, 1 resumed\n")
     assert await paused(project) == ["report-daily", "report-weekly"]
     assert await project.state("report-daily") == before
     assert (await read_ledger(project.client, project.name)).ledger.frozen is None
@@ -158,7 +158,7 @@ async def test_a_freeze_and_a_thaw_that_were_interrupted_are_completed(
     told = await project.call("thaw")
     assert told.output.endswith("\n3 resumed\n")
     told = await project.call("thaw")
-    assert told.output.endswith("\n3 was not paused\n")
+    assert told.output.endswith("\n3 were not paused\n")
 
 
 async def test_a_freeze_waits_for_whoever_applies_and_looks_again(
