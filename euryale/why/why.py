@@ -152,7 +152,7 @@ def _overlapped(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
             f"another firing was waiting already for the run {{run}}, which {under_way}, and "
             "the overlap policy is buffer_one",
             "probably",
-            mend="let the job be quicker, or its firings rarer",
+            mend="`euryale logs {run}` tells what takes it so long",
             values=values,
         )
     elif schedule.overlap == "skip" and schedule.skipped:
@@ -162,7 +162,11 @@ def _overlapped(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
             "overlapped",
             f"the run {{run}} {under_way}, and the overlap policy is skip",
             "surely" if apart and known else "probably",
-            mend="let the job be quicker, its firings rarer, or its overlap policy buffer_one",
+            # Mostly the job isn't slow: a call is tried again, or no worker was there.
+            mend="`euryale logs {run}` tells what it waits for, `euryale cancel {run}` ends it"
+            if run.ended is None
+            else "`euryale logs {run}` tells what took it so long; if that can't be helped, let "
+            "the firings be rarer, or the overlap policy buffer_one",
             values=values,
         )
 

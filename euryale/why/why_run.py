@@ -178,7 +178,7 @@ def _started_late(facts: Facts, found: RunFacts) -> Iterator[Reason]:
             "buffered",
             "it was started {late} late, after the run {before} had ended at {ended}",
             "surely" if started - before.ended < LATE else "probably",
-            mend="let the job be quicker, or its firings rarer",
+            mend="`euryale logs {before}` tells what took that one so long",
             values=values | {"before": before.workflow_id, "ended": before.ended},
         )
     elif looked is None or looked - facts.due <= LATE:
