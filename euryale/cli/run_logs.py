@@ -23,6 +23,9 @@ _REPLAYED = timedelta(seconds=20)
 """How long a worker may take to replay a run whose lines are asked for; for a thousand calls that
 takes some four seconds."""
 
+_LATE = timedelta(seconds=5)
+"""From when on the wait for a worker is worth a word."""
+
 _LONGEST_TEXT = 500
 
 _WORDS = {"cancel": "asked to end", "stuck": "a worker could not go on with it"}
@@ -55,7 +58,7 @@ async def _logs(
     screen: Screen, project: "Project", text: str, address: str | None, namespace: str | None
 ) -> None:
     from euryale.runs.runs import find_run  # noqa: PLC0415
-    from euryale.runs.story import story  # noqa: PLC0415
+    from euryale.runs.story import story, with_retries  # noqa: PLC0415
     from euryale.server.connection import connect  # noqa: PLC0415 -- slow to import
     from euryale.time.zones import time_zone  # noqa: PLC0415
 
@@ -64,6 +67,9 @@ async def _logs(
     handle = client.get_workflow_handle(found.workflow_id, run_id=found.run_id)
     events = [event async for event in handle.fetch_history_events()]
     told = story(events)
+    if found.ended is None:
+        described = await handle.describe()
+        told = with_retries(told, described.raw_description.pending_activities)
     lines, missing = await _lines(client, handle, project)
     summaries = await _summaries(client, told)
     job = project.registry.jobs.get(found.job)
@@ -204,14 +210,11 @@ def _started(run: "Run") -> str:
 
 def _parts(line: "StoryLine", summaries: Mapping[int, str]) -> list[str]:
     """What else is told of a line, in short."""
-    from euryale.cli.times import took  # noqa: PLC0415 -- slow to import
-
     parts = []
     if summary := summaries.get(id(line)):
         parts.append(summary)
-    if line.took is not None and line.kind != "timer":
-        seconds = line.took.total_seconds()
-        parts.append(took(line.took) if seconds >= 1 else f"{1000 * seconds:.0f} ms")
+    if (duration := _duration(line)) is not None:
+        parts.append(duration)
     if line.attempts > 1:
         parts.append(f"{line.attempts} attempts")
     if line.text:
@@ -225,6 +228,18 @@ def _parts(line: "StoryLine", summaries: Mapping[int, str]) -> list[str]:
     if line.kind == "child workflow" and line.workflow_id:
         parts.append(line.workflow_id)
     return parts
+
+
+def _duration(line: "StoryLine") -> str | None:
+    """How long it took, where that is worth a word."""
+    from euryale.cli.times import took  # noqa: PLC0415 -- slow to import
+
+    if line.took is None or line.kind == "timer":
+        return None
+    if line.kind == "start":
+        return f"waited {took(line.took)} for a worker" if line.took > _LATE else None
+    seconds = line.took.total_seconds()
+    return took(line.took) if seconds >= 1 else f"{1000 * seconds:.0f} ms"
 
 
 def _bytes(count: int) -> str:

@@ -1,7 +1,7 @@
 """Runs as lines of a table: which run, how it ended, what it did and why it failed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -29,6 +29,9 @@ STYLES = {
 """The colour of each status."""
 
 _LONGEST_REASON = 300
+
+_MOST_RETRYING = 3
+"""Calls that are tried again of which a line tells; a run may have 64 under way."""
 
 _SKIPPED = {
     "overlap": "skipped: {} was under way",
@@ -96,13 +99,20 @@ class RunLine:
 
     def _deeds(self) -> dict[str, Any]:
         if self.details is None or self.details.progress is None:
-            return {"calls": None, "failed_calls": None, "result": None, "failure": None}
+            return {
+                "calls": None,
+                "failed_calls": None,
+                "retrying": None,
+                "result": None,
+                "failure": None,
+            }
         progress, outcome = self.details.progress, self.details.outcome
         whole = self.details.whole
         failed = outcome is not None and not outcome.succeeded
         return {
             "calls": dict(progress.finished) if whole else None,
             "failed_calls": dict(progress.failed) if whole else None,
+            "retrying": [asdict(each) for each in progress.retrying],
             "result": outcome.result if outcome else None,
             "failure": {
                 "type": outcome.failure_type,
@@ -148,6 +158,11 @@ class RunLine:
             return ""
         if details.progress.stuck:
             return f"waits for a worker: {_one_line(details.progress.stuck)}"
+        if details.progress.retrying:
+            return "; ".join(
+                f"{each.call} is tried again (attempt {each.attempt}): {_one_line(each.reason)}"
+                for each in details.progress.retrying[:_MOST_RETRYING]
+            )
         outcome = details.outcome
         if outcome is None or outcome.succeeded:
             return ""

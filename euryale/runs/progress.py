@@ -13,6 +13,7 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, FailureError
 
@@ -64,6 +65,15 @@ class Retrying:
     call: str
     attempt: int
     reason: str
+
+
+def retrying_in(pending: Iterable[PendingActivityInfo]) -> tuple[Retrying, ...]:
+    """The calls that are tried again, from those that a run's description says are under way."""
+    return tuple(
+        Retrying(each.activity_type.name, each.attempt, each.last_failure.message)
+        for each in pending
+        if each.HasField("last_failure")
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from euryale.app import Euryale
 from euryale.jobs.job import Job
 from euryale.runs.memo import MEMO, run_memo
-from euryale.runs.progress import Progress, Retrying
+from euryale.runs.progress import Progress, Retrying, retrying_in
 
 QUIET = timedelta(seconds=2)
 """How long a history may be quiet before the server is asked what is being tried again: attempts
@@ -124,11 +124,7 @@ async def _retrying(run: WorkflowHandle[Any, Any], progress: Progress) -> tuple[
         if error.status not in _AWAY:
             raise
         return progress.retrying
-    return tuple(
-        Retrying(pending.activity_type.name, pending.attempt, pending.last_failure.message)
-        for pending in description.raw_description.pending_activities
-        if pending.HasField("last_failure")
-    )
+    return retrying_in(description.raw_description.pending_activities)
 
 
 async def until_ended(client: Client, workflow_id: str, run_id: str) -> None:

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from temporalio.client import Client, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
 
 from euryale.runs.late_run import turn_taken
-from euryale.runs.progress import Outcome, Progress, outcome_of
+from euryale.runs.progress import Outcome, Progress, outcome_of, retrying_in
 from euryale.runs.runs import Run
 from euryale.time.catch_up import Turn
 
@@ -75,6 +75,11 @@ async def _details(client: Client, run: Run) -> RunDetails:
             progress = progress.after(event)
             if len(first) < _FIRST_EVENTS:
                 first.append(event)
+        if progress.ended is None and progress.under_way:
+            # Attempts that failed are in no history until the last one.
+            described = await handle.describe()
+            pending = described.raw_description.pending_activities
+            progress = replace(progress, retrying=retrying_in(pending))
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise

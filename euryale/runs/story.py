@@ -13,6 +13,10 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo
+
+_START = 1
+"""The number of the event that starts a run."""
 
 Kind = Literal["start", "call", "child workflow", "timer", "cancel", "signal", "stuck", "end"]
 State = Literal["under way", "completed", "failed", "cancelled", "timed out", "terminated"]
@@ -27,7 +31,8 @@ class StoryLine:
         kind: What it is.
         name: The call's, the child workflow's or the signal's name; empty for the others.
         state: How it ended; `completed` for what takes no time.
-        took: How long it took, its repetitions and waits included; None while it goes on.
+        took: How long it took, its repetitions and waits included; None while it goes on. Of the
+            start: how long the run waited for its first worker.
         attempts: How often a call was tried; 0 while no worker has taken it.
         by: Who did it: the client that asked for a cancellation or a termination.
         text: The reason or the failure in words.
@@ -35,6 +40,7 @@ class StoryLine:
         sent: The bytes of its arguments, or of the run's data.
         received: The bytes of its result.
         workflow_id: A child workflow's id.
+        activity_id: A call's id in the run.
     """
 
     time: datetime
@@ -49,6 +55,7 @@ class StoryLine:
     sent: int = 0
     received: int = 0
     workflow_id: str = ""
+    activity_id: str = ""
 
 
 def story(events: Iterable[HistoryEvent]) -> tuple[StoryLine, ...]:
@@ -63,11 +70,35 @@ def story(events: Iterable[HistoryEvent]) -> tuple[StoryLine, ...]:
         if begun is not None:
             lines[event.event_id] = begun
             continue
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            start = lines.get(_START)
+            if start is not None and start.took is None:
+                lines[_START] = replace(start, took=_time(event) - start.time)
         change = _change(event)
         if change is not None and change[0] in lines:
             number, fields = change
             lines[number] = _changed(lines[number], event, fields)
     return tuple(lines.values())
+
+
+def with_retries(
+    lines: Iterable[StoryLine], pending: Iterable[PendingActivityInfo]
+) -> tuple[StoryLine, ...]:
+    """The same lines with the attempts that failed so far, which are in no history yet.
+
+    Args:
+        lines: The lines of a run that goes on.
+        pending: The calls that the run's description says are under way.
+    """
+    failed = {each.activity_id: each for each in pending if each.HasField("last_failure")}
+    return tuple(
+        line
+        if line.state != "under way" or (call := failed.get(line.activity_id)) is None
+        else replace(
+            line, attempts=call.attempt, text=f"tried again after {_told(call.last_failure)}"
+        )
+        for line in lines
+    )
 
 
 def _changed(line: StoryLine, event: HistoryEvent, fields: Mapping[str, Any]) -> StoryLine:
@@ -94,6 +125,7 @@ _BEGINNINGS: Mapping[int, Callable[[Any], dict[str, Any]]] = {
         "name": attributes.activity_type.name,
         "state": "under way",
         "sent": _size(attributes.input),
+        "activity_id": attributes.activity_id,
     },
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED: lambda attributes: {
         "kind": "child workflow",

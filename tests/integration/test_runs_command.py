@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
-from euryale import EuryalePlugin
+from euryale import Euryale, EuryalePlugin
 from euryale.errors import RunUnderWay, RunUnknown
 from euryale.runs.overlap import Way, make_room, runs_under_way
 from euryale.runs.run import start_run
@@ -25,6 +25,14 @@ from euryale.worker import make_worker
 WAITS = "import asyncio; await asyncio.sleep(3600)"
 SAYS = "container.resolve('logger').info('said', number=7); return {'said': 7}"
 FAILS = "raise ValueError('the lamp is broken')"
+
+
+class BrokenLamp:
+    """A lamp that never burns, and is always tried again."""
+
+    async def light(self) -> None:
+        raise ConnectionError("no power")
+
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -201,6 +209,27 @@ async def test_a_failed_run_tells_the_line_of_the_jobs_file(project: OperatedPro
     lines = (await project.answer("runs", "--status", "failed"))["runs"]
     assert [line["failure"]["where"] for line in lines] == [where, where]
     assert (await project.answer("runs", "--status", "timed-out"))["runs"] == []
+
+
+async def test_a_call_that_is_tried_again_is_told_with_its_run(
+    client: Client, temporal_address: str, tmp_path: Path
+) -> None:
+    project = make_operated_project(tmp_path, f"app_{free_port()}", client, temporal_address)
+    project.add("relights", body="await container.resolve('lamp').light()")
+    app = Euryale(name=project.name, services={"lamp": BrokenLamp}, jobs=[project.name])
+    plugin = EuryalePlugin(app, root=project.root, apply_schedules=False)
+    with capture_logs():
+        async with make_worker(client, plugin, grace=timedelta(0)):
+            handle = await start(project, "relights")
+            await until_listed(project, "relights", 1)
+            while not (described := await project.answer("runs"))["runs"][0]["retrying"]:
+                await asyncio.sleep(0.1)
+            (retrying,) = described["runs"][0]["retrying"]
+            assert (retrying["call"], retrying["reason"]) == ("lamp.light", "no power")
+            assert "lamp.light is tried again (attempt " in (await project.call("runs")).stdout
+            told = await project.call("logs", handle.id)
+            assert "tried again after ConnectionError: no power" in told.stdout
+            await handle.terminate()
 
 
 async def test_without_a_worker_the_story_is_told_without_the_log_lines(

@@ -4,9 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowHistory
 
-from euryale.runs.story import StoryLine, story
+from euryale.runs.story import StoryLine, story, with_retries
 
 UNIT = Path(__file__).parent / "histories"
 REPLAY = Path(__file__).parents[1] / "replay" / "histories"
@@ -68,3 +70,29 @@ def test_what_goes_on_is_under_way() -> None:
     events = list(WorkflowHistory.from_json("run", (UNIT / "mixed.json").read_text()).events)
     line = story(events[:5])[-1]
     assert (line.kind, line.state, line.took) == ("call", "under way", None)
+
+
+def test_the_start_tells_how_long_the_run_waited_for_its_first_worker() -> None:
+    events = list(WorkflowHistory.from_json("run", (UNIT / "mixed.json").read_text()).events)
+    untaken, taken = story(events[:2])[0], story(events)[0]
+    assert untaken.took is None
+    assert taken.took is not None
+    assert timedelta(0) < taken.took < timedelta(seconds=1)
+
+
+def test_a_call_that_is_tried_again_tells_how_often_it_was_and_what_it_fails_with() -> None:
+    events = list(WorkflowHistory.from_json("run", (UNIT / "mixed.json").read_text()).events)
+    lines = story(events[:5])
+    failing = PendingActivityInfo(
+        activity_id=lines[-1].activity_id,
+        attempt=9,
+        last_failure=Failure(
+            message="the database is away",
+            application_failure_info=ApplicationFailureInfo(type="ConnectionError"),
+        ),
+    )
+    call = with_retries(lines, [failing])[-1]
+    assert (call.state, call.attempts) == ("under way", 9)
+    assert call.text == "tried again after ConnectionError: the database is away"
+    waiting = PendingActivityInfo(activity_id=lines[-1].activity_id, attempt=1)
+    assert with_retries(lines, [waiting]) == lines
