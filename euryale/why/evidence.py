@@ -6,7 +6,7 @@ reader has: `reason.words` names the values in braces.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from euryale.config import Overlap
@@ -204,6 +204,12 @@ class Facts:
     def fired_at(self) -> datetime:
         """The firing by the policy clock."""
         return self.fire_time - self.spread
+
+    @property
+    def backfill(self) -> str:
+        """The command that makes up for the firing."""
+        time = self.fired_at.astimezone(UTC).isoformat()
+        return f"euryale backfill {self.job} --from {time} --to {time}"
 
     @property
     def due(self) -> datetime:

@@ -173,8 +173,8 @@ def _overlapped(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
 
 def _missed(facts: Facts, schedule: ScheduleFacts) -> Iterator[Reason]:
     looked = facts.record.looked_at(facts.due)
-    mend = "give the job a longer catch_up, or make up for it with `euryale backfill {job}`"
-    values: dict[str, Value] = {"window": schedule.catch_up, "job": facts.job}
+    mend = "give the job a longer catch_up, or make up for it with `{backfill}`"
+    values: dict[str, Value] = {"window": schedule.catch_up, "backfill": facts.backfill}
     if looked is not None:
         late = looked - facts.due
         if late > schedule.catch_up:

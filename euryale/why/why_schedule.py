@@ -90,6 +90,7 @@ def _paused(facts: Facts, pause: Pause, certainty: Certainty) -> Reason:
         "by": note.by if note else begun.by,
         "note": note.why if note else begun.note,
         "job": facts.job,
+        "backfill": facts.backfill,
     }
     words = f"the schedule {'was' if ended else 'is'} paused"
     # Where the record begins with the pause, neither its beginning nor who began it is told.
@@ -108,7 +109,7 @@ def _paused(facts: Facts, pause: Pause, certainty: Certainty) -> Reason:
         "frozen" if frozen else "paused",
         words,
         certainty,
-        mend="`euryale backfill {job}` runs what was missed, if it should have run"
+        mend="`{backfill}` makes up for it, if it should have run"
         if ended
         else (
             "`euryale thaw` ends the freeze" if frozen else "`euryale resume {job}` lets it fire"

@@ -647,3 +647,10 @@ def test_a_verdict_tells_programs_its_values_apart() -> None:
     assert reason["certainty"] == "surely"
     assert reason["values"] == {"created": at(1).isoformat(), "job": "report"}
     assert reason["mend"] == "make up for it with `euryale run report`, if it should have run"
+
+
+def test_what_was_missed_is_made_up_for_by_a_command_that_can_be_pasted() -> None:
+    missed = facts(fire_time=datetime(2026, 11, 20, 0, 0, tzinfo=UTC), spread=timedelta(minutes=-1))
+    assert missed.backfill == (
+        "euryale backfill report --from 2026-11-20T00:01:00+00:00 --to 2026-11-20T00:01:00+00:00"
+    )
