@@ -19,7 +19,7 @@ from euryale.schedules.differences import HeldDetail, held_detail
 from euryale.schedules.schedule import DesiredSchedule
 from euryale.time.catch_up import catch_up_window
 from euryale.time.spread import spread_of
-from euryale.time.timetable import firings
+from euryale.time.timetable import firings, just_before
 
 _PAUSED = re.compile(
     r"is renamed to (?P<name>\S+) since (?P<since>[-\d]+T[\d:.]+\+00:00)(?:: (?P<note>.*))?",
@@ -28,6 +28,8 @@ _PAUSED = re.compile(
 
 _CLOCKS = timedelta(seconds=10)
 """How far this machine's clock and the server's may be apart."""
+
+_HALF_SECOND = timedelta(milliseconds=500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,21 +140,28 @@ async def make_up(
     config, timetable = desired.job.config, desired.job.timetable
     if config.number_of_executions is not None:
         return
-    now = datetime.now(UTC)
-    oldest = max(since - _CLOCKS, now - catch_up_window(config, timetable))
+    info = (await client.get_schedule_handle(desired.id).describe()).info
+    # What is put off by jitter, too, the schedule starts for firings after this alone.
+    until = info.last_updated_at or info.created_at
+    oldest = max(since - _CLOCKS, until - catch_up_window(config, timetable))
     missed = []
-    for firing in firings(timetable, after=oldest - config.window):
-        if firing > now:
-            break
+    for firing in firings(timetable, after=oldest - config.window - config.jitter):
         # Reckoned in UTC: Python reckons within a zone by its wall clock.
         due = firing.astimezone(UTC)
         before, after = (due + spread_of(each, config.window) for each in (ids[0], desired.id))
-        if before < oldest or after > now:
+        if due > until:
+            break
+        if before + config.jitter < oldest or after > until:
             # The old schedule has fired, or the new one will.
             continue
         starts = {f"{each}-{_stamp(due + spread_of(each, config.window))}" for each in ids}
         if not [each for each in starts if await _ran(client, each)]:
-            missed.append(ScheduleBackfill(after, after))
+            # Temporal looks for it where its jitter puts it, which is before the next firing.
+            following = next(firings(timetable, after=firing), None)
+            end = after + config.jitter
+            if following is not None:
+                end = min(end, just_before(following.astimezone(UTC) + (after - due)))
+            missed.append(ScheduleBackfill(after - _HALF_SECOND, end))
     if config.catch_up == "latest":
         missed = missed[-1:]
     if missed:

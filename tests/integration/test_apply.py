@@ -1,6 +1,7 @@
 """Applying on a real Temporal server: plans, releases, renames, and what must be kept."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -390,6 +391,36 @@ async def test_a_firing_in_the_middle_of_a_rename_is_made_up_for(folder: Folder)
     await folder.handle("after").delete()
     # Each second once, though two schedules fired.
     assert [count for count in Counter(seconds).values() if count > 1] == []
+
+
+async def test_a_firing_that_jitter_puts_off_over_a_rename_is_made_up_for(folder: Folder) -> None:
+    names = [f"job{number}" for number in range(12)]
+    config = "schedule=timedelta(seconds={every}), jitter={every}"
+    for name in names:
+        folder.write(name, config.format(every=20))
+    await folder.apply()
+    await folder.listed_until(lambda held: set(held) == set(names))
+    # Between a firing and the next one, when half of the jobs have started their run.
+    await asyncio.sleep(20 - time.time() % 20 + 10)
+    fired_at = datetime.fromtimestamp(time.time() // 20 * 20, UTC)
+    for name in names:
+        folder.remove(name)
+        folder.write(f"new-{name}", config.format(every=20) + f', renamed_from="{name}"')
+    assert set((await folder.apply()).values()) == {"renamed"}
+    id_end = f"{fired_at:%Y-%m-%dT%H:%M:%SZ}"
+    async with asyncio.timeout(20):
+        while True:
+            query = f'TaskQueue = "{folder.name}"'
+            ids = [run.id async for run in folder.client.list_workflows(query)]
+            found = [each for each in ids if each.endswith(id_end)]
+            if len(found) >= len(names):
+                break
+            await asyncio.sleep(0.2)
+    for name in names:
+        await folder.handle(f"new-{name}").delete()
+    assert Counter(each.partition("job")[2].partition("-")[0] for each in found) == Counter(
+        map(str, range(12))
+    )
 
 
 async def test_a_job_that_still_exists_is_not_taken_for_a_former_name(folder: Folder) -> None:
