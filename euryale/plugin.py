@@ -165,7 +165,14 @@ class EuryalePlugin(SimplePlugin):
                 "worker is taken",
             )
             return
-        wish = wish_of(self.app, self.registry, self.release, task_queue=worker.task_queue)
+        wish = wish_of(
+            self.app,
+            self.registry,
+            self.release,
+            task_queue=worker.task_queue,
+            # A worker without any job is more likely one whose files were forgotten.
+            prune=bool(self.registry.jobs),
+        )
         try:
             applied = (await apply(worker.client, wish)).applied
         except ReleaseSuperseded as error:

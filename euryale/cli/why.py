@@ -53,7 +53,7 @@ def why(
     """Tell why a run of a job did not happen, was late or failed."""
     with reporting(output) as screen:
         from euryale.project import load_project  # noqa: PLC0415
-        from euryale.time.firing import NoFiring  # noqa: PLC0415 -- slow to import
+        from euryale.time.firing import Firing, NoFiring  # noqa: PLC0415 -- slow to import
         from euryale.time.zones import time_zone  # noqa: PLC0415
         from euryale.why.why_no_firing import why_no_firing  # noqa: PLC0415
 
@@ -62,7 +62,13 @@ def why(
         say = _sayer(time_zone(job.timetable.zone))
         now = datetime.now(UTC)
         found = _last_and_next(project, job, now) if time is None else [_find(project, job, time)]
-        missing = [each for each in found if isinstance(each, NoFiring)]
+        missing: list[NoFiring] = [each for each in found if isinstance(each, NoFiring)]
+        if missing:
+            asked = missing[0].asked
+            ran = _has_run(project, job, asked, address=address, namespace=namespace)
+            if asyncio.run(ran):
+                # The schedule was another one then.
+                found, missing = [Firing(asked)], []
         if missing:
             verdict = why_no_firing(job.timetable, missing[0])
             answers = [{"asked": missing[0].asked.isoformat()} | verdict.as_dict(say)]
@@ -135,6 +141,28 @@ def _spread(project: "Project", job: "Job") -> timedelta:
     from euryale.time.spread import spread_of  # noqa: PLC0415 -- slow to import
 
     return spread_of(f"{project.app.name}/{job.name}", job.config.window)
+
+
+async def _has_run(
+    project: "Project",
+    job: "Job",
+    asked: datetime,
+    *,
+    address: str | None,
+    namespace: str | None,
+) -> bool:
+    """Whether Temporal knows a run of that time; False also where it can't be asked."""
+    from temporalio.service import RPCError  # noqa: PLC0415 -- slow to import
+
+    from euryale.errors import EuryaleError  # noqa: PLC0415
+    from euryale.server.connection import connect  # noqa: PLC0415
+    from euryale.why.why_run_facts import read_run  # noqa: PLC0415
+
+    try:
+        client = await connect(address=address, namespace=namespace)
+        return await read_run(client, project.app.name, job, asked.astimezone(UTC)) is not None
+    except (EuryaleError, RPCError):
+        return False
 
 
 async def _explain(

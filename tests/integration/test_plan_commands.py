@@ -168,3 +168,16 @@ async def test_what_was_paused_by_a_freeze_holds_for_new_jobs_too(
     assert (state.paused, state.frozen) == (True, True)
     await project.call("thaw")
     assert not (await project.state("newcomer")).paused
+
+
+async def test_why_knows_a_run_of_times_that_the_schedule_no_longer_has(
+    project: OperatedProject,
+) -> None:
+    project.add("publish", "0 4 * * *")
+    await project.call("apply")
+    run = f"{project.name}/publish-2026-01-05T01:28:00Z"
+    await project.client.start_workflow("publish", {}, id=run, task_queue=project.name)
+    answer = await project.answer("why", "publish", "2026-01-05T01:28")
+    assert [one["run"] for one in answer["answers"]] == [run]
+    told = (await project.call("why", "publish", "2026-01-05T01:29")).output
+    assert "no firing" in told

@@ -301,3 +301,22 @@ async def test_a_pause_in_the_middle_of_an_update_is_kept(
     schedule = (await described(client, app_name)).schedule
     assert schedule.spec.jitter == timedelta(seconds=5)
     assert (schedule.state.paused, schedule.state.note) == (True, "stop this")
+
+
+async def test_a_worker_that_finds_no_job_at_all_removes_no_schedule(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    wanted = desired(tmp_path, app_name)
+    await applied_now(client, wanted)
+    (tmp_path / app_name / "nightly.py").unlink()
+    told: list[Applied] = []
+    stop = asyncio.Event()
+
+    async def on_applied(applied: Sequence[Applied]) -> None:
+        told.extend(applied)
+        stop.set()
+
+    plugin = EuryalePlugin(application(app_name), root=tmp_path, on_applied=on_applied)
+    await serve(make_worker(client, plugin), stop)
+    assert [(one.id, one.outcome) for one in told] == [(f"{app_name}/nightly", "kept")]
+    await described(client, app_name)
