@@ -87,7 +87,7 @@ async def follow(client: Client, handle: WorkflowHandle[Any, Any]) -> AsyncItera
                 progress = latest
                 yield progress
         except RPCError as error:
-            if error.status not in _AWAY:
+            if not _may_come_back(error):
                 raise
             await asyncio.sleep(_RECONNECT.total_seconds())
         if progress.continued_in:
@@ -121,10 +121,16 @@ async def _retrying(run: WorkflowHandle[Any, Any], progress: Progress) -> tuple[
     try:
         description = await run.describe()
     except RPCError as error:
-        if error.status not in _AWAY:
+        if not _may_come_back(error):
             raise
         return progress.retrying
     return retrying_in(description.raw_description.pending_activities)
+
+
+def _may_come_back(error: RPCError) -> bool:
+    """Whether the server is only away; not where it is this task that gave the call up."""
+    task = asyncio.current_task()
+    return error.status in _AWAY and not (task is not None and task.cancelling())
 
 
 async def until_ended(client: Client, workflow_id: str, run_id: str) -> None:
@@ -141,6 +147,6 @@ async def until_ended(client: Client, workflow_id: str, run_id: str) -> None:
             ):
                 return
         except RPCError as error:
-            if error.status not in _AWAY:
+            if not _may_come_back(error):
                 raise
             await asyncio.sleep(_RECONNECT.total_seconds())
