@@ -24,8 +24,9 @@ import euryale.schedules.apply
 from benchmarks.rpcs import counted
 from benchmarks.time import ZONES, expressions
 from euryale import Euryale
-from euryale.schedules.apply import Wish, apply, plan
+from euryale.schedules.apply import CHANGED, ApplyReport, Wish, apply, plan
 from euryale.schedules.held import held_schedules
+from euryale.schedules.plan import Plan
 from euryale.schedules.release import Release
 from euryale.schedules.schedule import Desired, DesiredSchedule, desired_schedule
 from euryale.schedules.turn import read_ledger
@@ -104,12 +105,22 @@ def with_changes(wish: Wish, release: str, changes: int = CHANGES) -> Wish:
     return replace(wish, desired=desired, release=Release(release))
 
 
-async def measured(action: str, client: Client, doing: Awaitable[object]) -> Cost:
-    """Do something, and tell what it cost."""
+async def measured(
+    action: str, client: Client, doing: Awaitable[ApplyReport | Plan], *, writes: int = 0
+) -> Cost:
+    """Do something, and tell what it cost.
+
+    Raises:
+        RuntimeError: It did, or would do, something else than to write so many schedules.
+    """
     with counted(client) as calls:
         start = time.perf_counter()
-        await doing
-        return Cost(action, time.perf_counter() - start, calls.total())
+        done = await doing
+        cost = Cost(action, time.perf_counter() - start, calls.total())
+    written = done.of(*CHANGED, "failed") if isinstance(done, ApplyReport) else done.work
+    if len(written) != writes or any(getattr(one, "error", "") for one in written):
+        raise RuntimeError(f"{action}: {written[:3]} … and {len(written)} in all")
+    return cost
 
 
 async def costs(client: Client, app: Euryale, root: Path) -> AsyncIterator[Cost]:
@@ -117,22 +128,19 @@ async def costs(client: Client, app: Euryale, root: Path) -> AsyncIterator[Cost]
     start = time.perf_counter()
     wish = read_jobs(app, root)
     yield Cost("read the job files", time.perf_counter() - start)
-    yield await measured("first apply", client, apply(client, wish))
+    yield await measured("first apply", client, apply(client, wish), writes=len(wish.desired))
     await listed(client, wish)
 
-    async def unchanged() -> None:
-        planned = await plan(client, wish, (await read_ledger(client, app.name)).ledger)
-        if planned.work:
-            raise RuntimeError(f"{len(planned.work)} schedules are not as they were applied")
+    async def planned() -> Plan:
+        return await plan(client, wish, (await read_ledger(client, app.name)).ledger)
 
-    yield await measured("unchanged plan", client, unchanged())
+    yield await measured("unchanged plan", client, planned())
     yield await measured("unchanged apply", client, apply(client, wish))
     # Till then an apply of another release trusts no list.
     await asyncio.sleep((euryale.schedules.apply.LAG + timedelta(seconds=1)).total_seconds())
-    changed = apply(client, with_changes(wish, "r2"))
-    yield await measured(f"{CHANGES} changes", client, changed)
-    changed = apply(client, with_changes(wish, "r3"))
-    yield await measured(f"{CHANGES} changes right after another apply", client, changed)
+    for release, action in (("r2", ""), ("r3", " right after another apply")):
+        changed = apply(client, with_changes(wish, release))
+        yield await measured(f"{CHANGES} changes{action}", client, changed, writes=CHANGES)
 
 
 async def listed(client: Client, wish: Wish) -> None:
