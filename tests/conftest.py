@@ -1,8 +1,9 @@
-"""A real Postgres for whoever asks for one: from a package, without anything to install by hand."""
+"""What holds for all tests; and a real Postgres, from a package, for whoever asks for one."""
 
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,15 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the processes that tests start.
+
+    A shell that runs the tests in its background has them ignore it, and all that they start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
