@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 import sample_app
-from sample_runs import Sample, free_port, listens, sample_plugin
+from sample_runs import Sample, connected, free_port, listens, sample_plugin
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from euryale.server.server import DYNAMIC_CONFIG
 from euryale.worker import make_worker, serve
@@ -40,15 +39,7 @@ def temporal_address() -> Iterator[str]:
 
 @pytest.fixture
 async def client(temporal_address: str) -> Client:
-    # A server is healthy a while after it listens.
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await Client.connect(
-                    temporal_address, data_converter=pydantic_data_converter
-                )
-            except RuntimeError:
-                await asyncio.sleep(0.1)
+    return await connected(temporal_address)
 
 
 @pytest.fixture

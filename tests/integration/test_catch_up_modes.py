@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sample_runs import free_port
+from sample_runs import connected, free_port
 from sample_schedules import Jobs, closed_run, nominal_time, write_jobs
 from temporalio.client import (
     Client,
@@ -19,7 +19,6 @@ from temporalio.client import (
     ScheduleInfo,
     ScheduleOverlapPolicy,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from test_simulation import Server
 
 from euryale.config import Overlap
@@ -66,7 +65,7 @@ async def test_after_an_outage_each_mode_runs_what_it_says_and_the_simulation_sa
     server = Server(tmp_path / "temporal.db")
     await server.start()
     try:
-        client = await connect(server)
+        client = await connected(f"127.0.0.1:{server.port}")
         first = datetime.fromtimestamp(int(time.time()) + 12, UTC)
         last = first + (FIRINGS - 1) * SECOND
         times = f"schedule=timedelta(seconds=1), start_at={written(first)}, end_at={written(last)}"
@@ -81,7 +80,7 @@ async def test_after_an_outage_each_mode_runs_what_it_says_and_the_simulation_sa
         back = last + 3 * SECOND + NONE_IN
         await asyncio.sleep(back.timestamp() - time.time())
         await server.start()
-        client = await connect(server)
+        client = await connected(f"127.0.0.1:{server.port}")
         async with jobs.served(client):
             for schedule_id, mode in zip(ids, MODES, strict=True):
                 await compare(client, jobs, schedule_id, mode, first=first, down=down)
@@ -90,17 +89,6 @@ async def test_after_an_outage_each_mode_runs_what_it_says_and_the_simulation_sa
             await jobs.replay(await late.fetch_history())
     finally:
         server.stop()
-
-
-async def connect(server: Server) -> Client:
-    """Connect once the server is healthy, which is a while after it listens."""
-    address = f"127.0.0.1:{server.port}"
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await Client.connect(address, data_converter=pydantic_data_converter)
-            except RuntimeError:
-                await asyncio.sleep(0.1)
 
 
 async def made(jobs: Jobs, client: Client, job: str) -> ScheduleHandle:

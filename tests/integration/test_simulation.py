@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from sample_runs import free_port, listens
+from sample_runs import connected, free_port, listens
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
@@ -109,7 +109,7 @@ class Server:
 async def running(server: Server) -> AsyncIterator[Client]:
     await server.start()
     try:
-        yield await Client.connect(f"127.0.0.1:{server.port}")
+        yield await connected(f"127.0.0.1:{server.port}")
     finally:
         server.stop()
 

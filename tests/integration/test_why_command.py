@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_runs import free_port
+from sample_runs import connected, free_port
 from temporalio.client import (
     Client,
     ScheduleBackfill,
@@ -22,7 +22,6 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from test_simulation import Server
 from typer.testing import CliRunner
@@ -343,7 +342,7 @@ async def test_after_an_outage_a_firing_was_missed_or_is_late(tmp_path: Path) ->
     await server.start()
     try:
         shop = Shop(
-            await connected(server),
+            await connected(f"127.0.0.1:{server.port}"),
             tmp_path,
             "catch_up=10, overlap='allow_all'",
             "...",
@@ -355,7 +354,7 @@ async def test_after_an_outage_a_firing_was_missed_or_is_late(tmp_path: Path) ->
         server.stop()
         await asyncio.sleep(16)
         await server.start()
-        shop.client = await connected(server)
+        shop.client = await connected(f"127.0.0.1:{server.port}")
         shop.schedule = shop.client.get_schedule_handle(shop.schedule.id)
         async with asyncio.timeout(60):
             while not (await shop.schedule.describe()).info.num_actions_missed_catchup_window:
@@ -373,19 +372,6 @@ async def test_after_an_outage_a_firing_was_missed_or_is_late(tmp_path: Path) ->
         assert verdict.reasons[1].values["looked"] == looked
     finally:
         server.stop()
-
-
-async def connected(server: Server) -> Client:
-    """A client of a server that may just have been started."""
-    async with asyncio.timeout(30):
-        while True:
-            with suppress(RPCError, RuntimeError):
-                client = await Client.connect(
-                    f"127.0.0.1:{server.port}", data_converter=pydantic_data_converter
-                )
-                await client.count_workflows()
-                return client
-            await asyncio.sleep(0.1)
 
 
 # --- the command

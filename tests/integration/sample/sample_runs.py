@@ -1,5 +1,6 @@
 """Running the sample application's jobs, and ports for the servers of tests."""
 
+import asyncio
 import socket
 import uuid
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 import sample_app
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.service import RPCError
 
 from euryale import EuryalePlugin
 
@@ -23,6 +26,22 @@ def free_port() -> int:
 def listens(port: int) -> bool:
     with socket.socket() as caller:
         return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def connected(address: str) -> Client:
+    """A client of a server that may just have been started: it is healthy a while after it listens.
+
+    Its frontend comes before its visibility, which the last call asks.
+    """
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                client = await Client.connect(address, data_converter=pydantic_data_converter)
+                await client.count_workflows()
+            except (RuntimeError, RPCError):
+                await asyncio.sleep(0.1)
+            else:
+                return client
 
 
 def sample_plugin() -> EuryalePlugin:
