@@ -10,17 +10,20 @@ if TYPE_CHECKING:
     from euryale.jobs.job_plugin import JobPlugin
     from euryale.plugin import EuryalePlugin
     from euryale.runs.logger import DurableLogger
+    from euryale.sagas.saga import Saga
+    from euryale.sagas.step import ChangedSince, PermanentFailure, StepResponse, Unfinished, step
     from euryale.services.container import Container
     from euryale.services.durable_service import CallFailed
     from euryale.services.idempotency import idempotency_key
     from euryale.services.provider import Provider, instance, per_activity, singleton
-    from euryale.services.saga import Saga, StepResponse, step
     from euryale.services.service import mutation, read
+    from euryale.services.undo_record import record_undo
     from euryale.watchdog.hooks import LogHook, MailHook, WebhookHook
     from euryale.watchdog.watchdog import Watchdog
 
 __all__ = [
     "CallFailed",
+    "ChangedSince",
     "Container",
     "DurableLogger",
     "Euryale",
@@ -30,11 +33,13 @@ __all__ = [
     "JobSource",
     "LogHook",
     "MailHook",
+    "PermanentFailure",
     "Provider",
     "Retry",
     "Saga",
     "ScheduledJobConfig",
     "StepResponse",
+    "Unfinished",
     "Watchdog",
     "WebhookHook",
     "idempotency_key",
@@ -42,6 +47,7 @@ __all__ = [
     "mutation",
     "per_activity",
     "read",
+    "record_undo",
     "singleton",
     "step",
 ]
@@ -50,6 +56,7 @@ __all__ = [
 # for Temporal's SDK, nor a service's module for the worker's.
 _MODULES = {
     "CallFailed": "services.durable_service",
+    "ChangedSince": "sagas.step",
     "Container": "services.container",
     "DurableLogger": "runs.logger",
     "Euryale": "app",
@@ -59,11 +66,13 @@ _MODULES = {
     "JobSource": "jobs.job",
     "LogHook": "watchdog.hooks",
     "MailHook": "watchdog.hooks",
+    "PermanentFailure": "sagas.step",
     "Provider": "services.provider",
     "Retry": "config",
-    "Saga": "services.saga",
+    "Saga": "sagas.saga",
     "ScheduledJobConfig": "config",
-    "StepResponse": "services.saga",
+    "StepResponse": "sagas.step",
+    "Unfinished": "sagas.step",
     "Watchdog": "watchdog.watchdog",
     "WebhookHook": "watchdog.hooks",
     "idempotency_key": "services.idempotency",
@@ -71,8 +80,9 @@ _MODULES = {
     "mutation": "services.service",
     "per_activity": "services.provider",
     "read": "services.service",
+    "record_undo": "services.undo_record",
     "singleton": "services.provider",
-    "step": "services.saga",
+    "step": "sagas.step",
 }
 
 

@@ -27,9 +27,10 @@ from euryale.errors import (
 )
 from euryale.runs.failures import bounded
 from euryale.runs.limits import PAYLOAD_LIMIT
+from euryale.sagas.step import activity_name, step_mark
 from euryale.services.method import Method, ServiceDefinition
-from euryale.services.saga import compensation_of
 from euryale.services.service_container import ServiceContainer
+from euryale.services.undo_record import recording, with_undo
 
 MISTAKES = (
     TypeError,
@@ -101,10 +102,11 @@ def _method_activity(
             # A call that was recorded before a release must still fit the method after it.
             raise method.refusal(error) from None
         async with container.activity_scope() as scope:
-            result = await method.call_with(await scope.get(service), given)
+            with recording() as record:
+                result = await method.call_with(await scope.get(service), given)
             # Inside the scope, so that a result that can't travel takes the change back with it
             # where the service's transaction is the activity's.
-            payload = converter.to_payload(result)
+            payload = with_undo(converter.to_payload(result), record.value, converter)
             _refuse_if_too_large(method.activity, payload)
         return RawValue(payload)
 
@@ -120,8 +122,9 @@ def _method_activity(
 def _declared_activity(container: ServiceContainer, cls: type, name: str) -> Callable[..., Any]:
     declared: Callable[..., Any] = getattr(cls, name)
     asynchronous = inspect.iscoroutinefunction(declared)
-    compensation = compensation_of(declared)
-    activity_name = _activity_name(declared)
+    mark = step_mark(declared)
+    compensation = mark.compensation if mark else None
+    name_of_activity = activity_name(declared)
 
     async def carry_out(*args: Any) -> RawValue:
         async with container.activity_scope() as scope:
@@ -130,7 +133,7 @@ def _declared_activity(container: ServiceContainer, cls: type, name: str) -> Cal
             result = await (method(*args) if asynchronous else asyncio.to_thread(method, *args))
             payload = activity.payload_converter().to_payload(result)
             try:
-                _refuse_if_too_large(activity_name, payload)
+                _refuse_if_too_large(name_of_activity, payload)
             except PayloadTooLarge:
                 # The workflow will never hear of what was done, so it's taken back here.
                 if compensation is not None:
@@ -152,13 +155,7 @@ def _declared_activity(container: ServiceContainer, cls: type, name: str) -> Cal
     )
     call.__annotations__ = typing.get_type_hints(declared)
     call.__name__, call.__qualname__ = name, declared.__qualname__
-    return activity.defn(name=activity_name)(call)
-
-
-def _activity_name(declared: Callable[..., Any]) -> str:
-    definition = getattr(declared, "__temporal_activity_definition")
-    name: str = definition.name
-    return name
+    return activity.defn(name=name_of_activity)(call)
 
 
 def _refuse_if_too_large(name: str, payload: Payload) -> None:

@@ -24,8 +24,8 @@ from euryale.runs.limits import (
     PAYLOAD_LIMIT,
     TASK_LIMIT,
 )
+from euryale.sagas.settlement import settle
 from euryale.services.method import Method, ServiceDefinition, summarize
-from euryale.services.settlement import settle
 
 HEARTBEAT_TIMEOUT = {"read": timedelta(seconds=10), "mutation": timedelta(seconds=30)}
 """How soon a dead worker is noticed in the middle of a long call. The worker beats for the

@@ -19,6 +19,9 @@ from typing_extensions import TypedDict  # pydantic wants this one below Python 
 from euryale.errors import ArgumentsInvalid, MethodUnknown, ServiceInvalid
 from euryale.services.service import MethodMark, method_mark
 
+UNDO_PARAMETERS = ("result", "undo", "idempotency_key")
+"""What an undo may ask for beside the arguments of the call that it takes back."""
+
 SUMMARY_LENGTH = 160
 """Characters of a call's summary in the Web UI; Temporal refuses more than 400 bytes."""
 
@@ -147,14 +150,52 @@ def define_service(name: str, provides: type) -> ServiceDefinition:
         if not attribute.startswith("_") and _has_named_parameters(member)
     }
     for attribute, method in methods.items():
-        if method.mark.undo is not None and method.mark.undo not in methods:
-            raise ServiceInvalid(
-                f"{name}.{attribute} names '{method.mark.undo}' as its undo, which is no durable "
-                f"method of {provides.__qualname__}",
-                where=f"{provides.__module__}.{provides.__qualname__}.{attribute}",
-                mend=f"name one of: {', '.join(sorted(methods))}",
-            )
+        where = f"{provides.__module__}.{provides.__qualname__}.{attribute}"
+        for role, other in (("undo", method.mark.undo), ("preview", method.mark.preview)):
+            if other is not None and other not in methods:
+                raise ServiceInvalid(
+                    f"{name}.{attribute} names '{other}' as its {role}, which is no durable "
+                    f"method of {provides.__qualname__}",
+                    where=where,
+                    mend=f"name one of: {', '.join(sorted(methods))}",
+                )
+        if method.mark.undo is not None:
+            _check_undo(method, methods[method.mark.undo], where)
+        if method.mark.preview is not None:
+            _check_preview(method, methods[method.mark.preview], where)
     return ServiceDefinition(name=name, provides=provides, methods=methods)
+
+
+def _check_undo(method: Method, undo: Method, where: str) -> None:
+    """Refuse an undo that wants what nobody can fill in."""
+    given = {*method.signature.parameters, *method.arguments_type.__annotations__, *UNDO_PARAMETERS}
+    missing = [
+        parameter.name
+        for parameter in undo.signature.parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind is not parameter.VAR_KEYWORD
+        and parameter.name not in given
+    ]
+    if missing:
+        raise ServiceInvalid(
+            f"{undo.activity}, the undo of {method.activity}, has the parameter '{missing[0]}', "
+            "which is none of the call's arguments",
+            where=where,
+            mend=f"name a parameter of {method.activity} there, one of "
+            f"{', '.join(UNDO_PARAMETERS)}, or give it a default",
+        )
+
+
+def _check_preview(method: Method, preview: Method, where: str) -> None:
+    """Refuse a preview that changes something, or that can't be called like its mutation."""
+    same = preview.signature.parameters.keys() == method.signature.parameters.keys()
+    if preview.mark.kind != "read" or not same:
+        raise ServiceInvalid(
+            f"{preview.activity}, the preview of {method.activity}, "
+            + ("has other parameters" if not same else "is no read"),
+            where=where,
+            mend=f"mark it with @read, and give it the parameters of {method.activity}",
+        )
 
 
 def _has_named_parameters(function: Callable[..., Any]) -> bool:

@@ -24,12 +24,21 @@ class MethodMark:
 
     Attributes:
         kind: `"read"` changes nothing and may be repeated at will; `"mutation"` changes something.
-        undo: The name of the method of the same service that takes a mutation back.
+        undo: The name of the method of the same service that takes a mutation back. Its parameters
+            are filled in by their names: with the call's arguments, with `result` (what the call
+            returned), `undo` (what it recorded by `record_undo`) and `idempotency_key` (the
+            call's). One that needs neither `result` nor `undo` also takes back a call that was cut
+            off, of which nobody knows how far it came.
+        preview: The name of a read of the same service, with the same parameters, that returns what
+            a mutation would return; for rehearsals.
+        words: What a rehearsal says that a mutation would do, with `{}` for the number of calls.
         timeout: How long one attempt may take before it is given up and tried again.
     """
 
     kind: Literal["read", "mutation"] = "mutation"
     undo: str | None = None
+    preview: str | None = None
+    words: str = ""
     timeout: timedelta = DEFAULT_TIMEOUT
 
 
@@ -57,12 +66,24 @@ def read(method: Any = None, /, *, timeout: timedelta = DEFAULT_TIMEOUT) -> Any:
 def mutation(method: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]: ...
 @overload
 def mutation(
-    *, undo: str | None = None, timeout: timedelta = ...
+    *,
+    undo: str | None = None,
+    preview: str | None = None,
+    words: str = "",
+    timeout: timedelta = ...,
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
 def mutation(
-    method: Any = None, /, *, undo: str | None = None, timeout: timedelta = DEFAULT_TIMEOUT
+    method: Any = None,
+    /,
+    *,
+    undo: str | None = None,
+    preview: str | None = None,
+    words: str = "",
+    timeout: timedelta = DEFAULT_TIMEOUT,
 ) -> Any:
     """Mark a service's method as a mutation, and name the method that takes it back.
+
+    See `MethodMark` for what `undo`, `preview` and `words` mean.
 
     Example:
         >>> class Carts:
@@ -72,7 +93,8 @@ def mutation(
         >>> method_mark(Carts.delete).undo
         'restore'
     """
-    return _mark(MethodMark(kind="mutation", undo=undo, timeout=timeout), method)
+    mark = MethodMark("mutation", undo=undo, preview=preview, words=words, timeout=timeout)
+    return _mark(mark, method)
 
 
 def _mark(mark: MethodMark, method: Any) -> Any:

@@ -193,7 +193,7 @@ def test_what_runs_on_the_worker_may_do_everything() -> None:
         import time
         from temporalio import activity, workflow
         from euryale import mutation
-        from euryale.services.saga import step
+        from euryale.sagas.step import step
 
         class Products:
             @mutation

@@ -2,6 +2,7 @@ import euryale
 
 PUBLIC = [
     "CallFailed",
+    "ChangedSince",
     "Container",
     "DurableLogger",
     "Euryale",
@@ -11,11 +12,13 @@ PUBLIC = [
     "JobSource",
     "LogHook",
     "MailHook",
+    "PermanentFailure",
     "Provider",
     "Retry",
     "Saga",
     "ScheduledJobConfig",
     "StepResponse",
+    "Unfinished",
     "Watchdog",
     "WebhookHook",
     "idempotency_key",
@@ -23,6 +26,7 @@ PUBLIC = [
     "mutation",
     "per_activity",
     "read",
+    "record_undo",
     "singleton",
     "step",
 ]

@@ -5,28 +5,28 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
-from temporalio import activity, workflow
+from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
 from euryale.config import Retry
 from euryale.runs.limits import PAYLOAD_LIMIT
-from euryale.services.settlement import Settlement, settle
-
-Activities = TypeVar("Activities")
-Input = TypeVar("Input")
-Output = TypeVar("Output")
-Undo = TypeVar("Undo")
-
-_COMPENSATION = "__euryale_compensation__"
+from euryale.sagas.settlement import Settlement, settle
+from euryale.sagas.step import (
+    STEP_TIMEOUT,
+    Activities,
+    Input,
+    Output,
+    Step,
+    StepResponse,
+    Undo,
+    step_mark,
+)
 
 DEFAULT_RETRY = Retry().policy()
 """How steps and compensations are tried again: twenty attempts, in about an hour."""
-
-STEP_TIMEOUT = timedelta(minutes=10)
-"""How long one attempt of a step or a compensation may take, where the caller doesn't say."""
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=30)
 """How soon a dead worker is noticed in the middle of a long step; the worker beats for it."""
@@ -37,62 +37,6 @@ _EVENTS = 6
 _HISTORY_EVENTS = 50_000
 """Events that a saga may fill, the compensations of all its steps counted in; Temporal terminates
 the run at 51,200."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepResponse(Generic[Output, Undo]):
-    """What a step returns: its output, and what its compensation needs to take it back.
-
-    Attributes:
-        output: What the workflow gets.
-        undo: What the compensation gets.
-    """
-
-    output: Output
-    undo: Undo
-
-
-Step = Callable[[Activities, Input], Awaitable[StepResponse[Output, Undo]]]
-Compensation = Callable[[Activities, Undo], Awaitable[None]]
-
-
-def step(
-    name: str, *, compensation: Compensation[Activities, Undo]
-) -> Callable[[Step[Activities, Input, Output, Undo]], Step[Activities, Input, Output, Undo]]:
-    """Make a method a Temporal activity that knows the activity that takes it back.
-
-    The method takes one input and returns a `StepResponse`. It stays a native activity, which any
-    Temporal client may call by its name.
-
-    Args:
-        name: The activity's name.
-        compensation: An activity of the same class that takes the response's `undo`.
-
-    Example:
-        >>> class CartActivities:
-        ...     @activity.defn(name="cart.restore")
-        ...     async def restore(self, cart_ids: list[str]) -> None: ...
-        ...
-        ...     @step("cart.delete", compensation=restore)
-        ...     async def delete(self, cart_ids: list[str]) -> StepResponse[int, list[str]]:
-        ...         return StepResponse(output=len(cart_ids), undo=cart_ids)
-        >>> compensation_of(CartActivities.delete) is CartActivities.restore
-        True
-    """
-
-    def apply(
-        method: Step[Activities, Input, Output, Undo],
-    ) -> Step[Activities, Input, Output, Undo]:
-        setattr(method, _COMPENSATION, compensation)
-        return activity.defn(name=name)(method)
-
-    return apply
-
-
-def compensation_of(method: Callable[..., Any]) -> Callable[..., Awaitable[None]] | None:
-    """The activity that takes a step back; None for an activity that is no step."""
-    found: Callable[..., Awaitable[None]] | None = getattr(method, _COMPENSATION, None)
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +133,8 @@ class Saga:
             raise cancellation from error
 
     def _compensation_of(self, method: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
-        compensation = compensation_of(method)
+        mark = step_mark(method)
+        compensation = mark.compensation if mark else None
         name = getattr(method, "__qualname__", repr(method))
         if compensation is None:
             raise _invalid(
