@@ -1,7 +1,8 @@
 """The shop's tables, under the names that Medusa v2 gives to them and to their columns.
 
 Only what this shop's services need. As in Medusa, tables of different modules (a cart and its
-customer, an item and its product) don't reference each other by foreign keys.
+customer, an item and its product) don't reference each other by foreign keys. Two tables are the
+shop's own, since Medusa has nothing like them: `product_sales` and `sync_state`.
 """
 
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ def _now() -> datetime:
 
 
 class Base(DeclarativeBase):
-    """What every table has: times of creation, change and soft deletion, and metadata.
+    """What every table has: times of creation, change and soft deletion.
 
     Nothing sets `updated_at` behind a service's back: taking a deletion back must restore the row
     exactly as it was.
@@ -48,10 +49,15 @@ class Base(DeclarativeBase):
         default=_now, server_default=utc_now(), sort_order=101
     )
     deleted_at: Mapped[datetime | None] = mapped_column(sort_order=102)
+
+
+class WithMetadata:
+    """What most tables have besides: whatever the shop's people and plugins attach to a row."""
+
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", sort_order=99)
 
 
-class ProductRow(Base):
+class ProductRow(WithMetadata, Base):
     """A product."""
 
     __tablename__ = "product"
@@ -61,6 +67,8 @@ class ProductRow(Base):
         ),
         _index("IDX_product_handle_unique", "handle", unique=True),
         _index("IDX_product_status", "status"),
+        # Not in Medusa: a sync reads on from where the last one stopped, deleted ones included.
+        Index("IDX_product_updated_at_id", "updated_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id("prod"))
@@ -85,7 +93,7 @@ class ProductRow(Base):
     external_id: Mapped[str | None]
 
 
-class ProductVariantRow(Base):
+class ProductVariantRow(WithMetadata, Base):
     """What of a product can be bought: a size, a color."""
 
     __tablename__ = "product_variant"
@@ -106,7 +114,7 @@ class ProductVariantRow(Base):
     product_id: Mapped[str] = mapped_column(ForeignKey("product.id", ondelete="CASCADE"))
 
 
-class CustomerRow(Base):
+class CustomerRow(WithMetadata, Base):
     """A customer; consent to the newsletter lives in the metadata."""
 
     __tablename__ = "customer"
@@ -124,7 +132,7 @@ class CustomerRow(Base):
     created_by: Mapped[str | None]
 
 
-class CartRow(Base):
+class CartRow(WithMetadata, Base):
     """A cart. It has no expiry: how long it lay untouched tells."""
 
     __tablename__ = "cart"
@@ -147,7 +155,7 @@ class CartRow(Base):
     locale: Mapped[str | None]
 
 
-class CartLineItemRow(Base):
+class CartLineItemRow(WithMetadata, Base):
     """An item in a cart; deleted and restored along with it."""
 
     __tablename__ = "cart_line_item"
@@ -165,3 +173,157 @@ class CartLineItemRow(Base):
     variant_id: Mapped[str | None]
     product_id: Mapped[str | None]
     product_title: Mapped[str | None]
+
+
+class OrderRow(WithMetadata, Base):
+    """An order. Its items are the rows of `order_item` that bear its present `version`."""
+
+    __tablename__ = "order"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('pending', 'completed', 'draft', 'archived', 'canceled',"
+            " 'requires_action')",
+            name="order_status_check",
+        ),
+        _index("IDX_order_display_id", "display_id"),
+        _index("IDX_order_customer_id", "customer_id"),
+        # Not in Medusa: an export reads the orders of a day, page by page.
+        _index("IDX_order_created_at_id", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id("order"))
+    display_id: Mapped[int]
+    region_id: Mapped[str | None]
+    customer_id: Mapped[str | None]
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    sales_channel_id: Mapped[str | None]
+    status: Mapped[str] = mapped_column(default="pending", server_default="pending")
+    is_draft_order: Mapped[bool] = mapped_column(default=False, server_default=false())
+    email: Mapped[str | None]
+    currency_code: Mapped[str]
+    shipping_address_id: Mapped[str | None]
+    billing_address_id: Mapped[str | None]
+    no_notification: Mapped[bool | None]
+    canceled_at: Mapped[datetime | None]
+
+
+class OrderLineItemRow(WithMetadata, Base):
+    """What was ordered, and at which price, as it was on that day.
+
+    As in Medusa it knows neither its order nor a quantity: an order that is changed gets a new
+    version with other quantities of the same items, so both are told by `order_item`.
+    """
+
+    __tablename__ = "order_line_item"
+    __table_args__ = (
+        _index("IDX_order_line_item_product_id", "product_id"),
+        _index("IDX_order_line_item_variant_id", "variant_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id("ordli"))
+    title: Mapped[str]
+    subtitle: Mapped[str | None]
+    thumbnail: Mapped[str | None]
+    variant_id: Mapped[str | None]
+    product_id: Mapped[str | None]
+    product_title: Mapped[str | None]
+    product_handle: Mapped[str | None]
+    variant_sku: Mapped[str | None]
+    variant_title: Mapped[str | None]
+    is_tax_inclusive: Mapped[bool] = mapped_column(default=False, server_default=false())
+    unit_price: Mapped[Decimal]
+    raw_unit_price: Mapped[dict[str, Any]]
+
+
+class OrderItemRow(WithMetadata, Base):
+    """How much of a line item belongs to one version of an order.
+
+    A unit price stands here only where it was changed after the order was made.
+    """
+
+    __tablename__ = "order_item"
+    __table_args__ = (
+        _index("IDX_order_item_order_id_version", "order_id", "version"),
+        _index("IDX_order_item_item_id", "item_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id("orditem"))
+    order_id: Mapped[str] = mapped_column(ForeignKey("order.id", ondelete="CASCADE"))
+    version: Mapped[int]
+    item_id: Mapped[str] = mapped_column(ForeignKey("order_line_item.id", ondelete="CASCADE"))
+    quantity: Mapped[Decimal]
+    raw_quantity: Mapped[dict[str, Any]]
+    unit_price: Mapped[Decimal | None]
+    raw_unit_price: Mapped[dict[str, Any] | None]
+
+
+class NotificationRow(Base):
+    """A message to somebody: what was to be sent, and how that ended."""
+
+    __tablename__ = "notification"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('pending', 'success', 'failure')", name="notification_status_check"
+        ),
+        _index("IDX_notification_idempotency_key_unique", "idempotency_key", unique=True),
+        _index("IDX_notification_receiver_id", "receiver_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id("noti"))
+    to: Mapped[str]
+    from_: Mapped[str | None] = mapped_column("from")
+    channel: Mapped[str]
+    template: Mapped[str | None]
+    data: Mapped[dict[str, Any] | None]
+    trigger_type: Mapped[str | None]
+    resource_id: Mapped[str | None]
+    resource_type: Mapped[str | None]
+    receiver_id: Mapped[str | None]
+    original_notification_id: Mapped[str | None]
+    idempotency_key: Mapped[str | None]
+    external_id: Mapped[str | None]
+    provider_id: Mapped[str | None]
+    provider_data: Mapped[dict[str, Any] | None]
+    status: Mapped[str] = mapped_column(default="pending", server_default="pending")
+
+
+class ProductSalesRow(Base):
+    """What a product has sold in one currency; the shop's own table, recalculated from the orders.
+
+    Medusa has no such sums. A row is replaced as a whole, never added to, so that its sums can't
+    drift away from the orders; `calculated_at` tells when that was.
+    """
+
+    __tablename__ = "product_sales"
+    __table_args__ = (
+        _index(
+            "IDX_product_sales_product_id_currency_code_unique",
+            *("product_id", "currency_code"),
+            unique=True,
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id("psales"))
+    product_id: Mapped[str]
+    currency_code: Mapped[str]
+    quantity: Mapped[Decimal]
+    revenue: Mapped[Decimal]
+    raw_revenue: Mapped[dict[str, Any]]
+    orders: Mapped[int]
+    first_order_at: Mapped[datetime]
+    last_order_at: Mapped[datetime]
+    calculated_at: Mapped[datetime]
+
+
+class SyncStateRow(WithMetadata, Base):
+    """How far a sync with another system has come; the shop's own table, Medusa has none.
+
+    A sync is known by its `name`, such as `products`. All that was changed until `synced_until` has
+    been sent; `position` tells rows of that same time apart, such as by the last one's id.
+    """
+
+    __tablename__ = "sync_state"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    synced_until: Mapped[datetime | None]
+    position: Mapped[str | None]

@@ -68,7 +68,7 @@ async def test_the_shop_is_the_same_every_time_but_for_the_times(
                     [
                         {key: value for key, value in row.items() if not key.endswith("_at")}
                         for row in (
-                            await session.execute(select(table).order_by(table.c.id))
+                            await session.execute(select(table).order_by(*table.primary_key))
                         ).mappings()
                     ]
                     for table in Base.metadata.sorted_tables
