@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from euryale.jobs.job_plugin import JobPlugin
     from euryale.plugin import EuryalePlugin
     from euryale.runs.logger import DurableLogger
-    from euryale.sagas.saga import Saga
+    from euryale.sagas.saga import Saga, SagaFailed
     from euryale.sagas.step import ChangedSince, PermanentFailure, StepResponse, Unfinished, step
+    from euryale.sagas.undo_report import StepUndo, UndoReport
     from euryale.services.container import Container
     from euryale.services.durable_service import CallFailed
     from euryale.services.idempotency import idempotency_key
@@ -37,8 +38,11 @@ __all__ = [
     "Provider",
     "Retry",
     "Saga",
+    "SagaFailed",
     "ScheduledJobConfig",
     "StepResponse",
+    "StepUndo",
+    "UndoReport",
     "Unfinished",
     "Watchdog",
     "WebhookHook",
@@ -70,8 +74,11 @@ _MODULES = {
     "Provider": "services.provider",
     "Retry": "config",
     "Saga": "sagas.saga",
+    "SagaFailed": "sagas.saga",
     "ScheduledJobConfig": "config",
     "StepResponse": "sagas.step",
+    "StepUndo": "sagas.undo_report",
+    "UndoReport": "sagas.undo_report",
     "Unfinished": "sagas.step",
     "Watchdog": "watchdog.watchdog",
     "WebhookHook": "watchdog.hooks",

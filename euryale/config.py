@@ -45,6 +45,8 @@ class Retry(BaseModel):
         initial_interval: The wait before the second attempt.
         backoff_coefficient: What each wait is multiplied by for the next one.
         maximum_interval: The longest wait.
+        jitter: The part of each wait, 0 to 1, by which it is made longer or shorter at random, so
+            that what failed together isn't tried again together.
         non_retryable_error_types: Names of exception classes that fail the call at once.
     """
 
@@ -54,6 +56,7 @@ class Retry(BaseModel):
     initial_interval: Duration = timedelta(seconds=1)
     backoff_coefficient: Annotated[float, Field(ge=1)] = 2.0
     maximum_interval: Duration = timedelta(minutes=5)
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
     non_retryable_error_types: tuple[str, ...] = ()
 
     def policy(self) -> RetryPolicy:

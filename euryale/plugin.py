@@ -23,6 +23,11 @@ from euryale.jobs.parts import workflows_by_name
 from euryale.runs.job_workflow import JobWorkflow
 from euryale.runs.lateness import turn_activity
 from euryale.runs.runner import JobWorkflowRunner
+from euryale.sagas.compensation_record import (
+    COMPENSATION,
+    attribute_activity,
+    register_attribute,
+)
 from euryale.schedules.apply import Applied, apply, wish_of
 from euryale.schedules.release import Release
 from euryale.services.activities import class_activities, service_activities
@@ -91,9 +96,14 @@ class EuryalePlugin(SimplePlugin):
             ],
             workflow_runner=self._runner,
             activities=[
-                *service_activities(self.container, self.registry.services.values()),
+                *service_activities(
+                    self.container,
+                    self.registry.services.values(),
+                    {job.name: job.config.retry.jitter for job in self.registry.jobs.values()},
+                ),
                 *class_activities(self.container, parts.activities),
                 turn_activity(self.registry),
+                attribute_activity(),
                 *(watchdog_activities(app.watchdog, self.registry) if app.watchdog else ()),
             ],
         )
@@ -133,6 +143,14 @@ class EuryalePlugin(SimplePlugin):
             for problem in check_durability(job):
                 log.warning("not durable", action="job_not_durable", **problem.as_dict())
         async with self._serving(worker):
+            if not await register_attribute(worker.client):
+                log.warning(
+                    "search attribute not registered",
+                    action="attribute_not_registered",
+                    attribute=COMPENSATION.name,
+                    mend="have an administrator add it as a Keyword, so that lists can be filtered "
+                    "on what was taken back; runs say it in their memo in any case",
+                )
             if self._apply_schedules:
                 await self._apply(worker)
             await next(worker)

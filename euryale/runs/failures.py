@@ -4,7 +4,7 @@ A failure over 2 MiB, its causes included, can't be reported: the server would h
 task or the activity repeated for ever. So messages and details are cut before they leave.
 """
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 MESSAGE_LENGTH = 10_000
 """Characters of one message."""
@@ -21,6 +21,24 @@ def cut(message: str) -> str:
         10001
     """
     return message if len(message) <= MESSAGE_LENGTH else message[:MESSAGE_LENGTH] + "…"
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What failed first: activities, child workflows, sagas and groups stand around it."""
+    while True:
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif isinstance(error, FailureError) and error.cause is not None:
+            error = error.cause
+        else:
+            return error
+
+
+def told(error: BaseException) -> str:
+    """The innermost message, which is the one that says what happened."""
+    first = innermost(error)
+    text = first.message if isinstance(first, FailureError) else str(first)
+    return cut(text or type(first).__name__)
 
 
 def bounded(error: BaseException, depth: int = 0) -> BaseException:

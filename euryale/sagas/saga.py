@@ -1,35 +1,38 @@
-"""Sagas: steps that know their way back, and what takes them back when a later one fails."""
+"""Sagas: what takes finished steps back when a later one fails."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import itertools
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError
 
-from euryale.config import Retry
+from euryale.runs.failures import innermost, told
 from euryale.runs.limits import PAYLOAD_LIMIT
+from euryale.runs.logger import DurableLogger
+from euryale.sagas.compensation_record import record_compensation
+from euryale.sagas.reverse_order import Span, reversed_layers
 from euryale.sagas.settlement import Settlement, settle
 from euryale.sagas.step import (
-    STEP_TIMEOUT,
     Activities,
     Input,
     Output,
     Step,
+    StepMark,
     StepResponse,
     Undo,
     step_mark,
 )
+from euryale.sagas.undo_report import UndoReport
+from euryale.sagas.way_back import HEARTBEAT_TIMEOUT, WayBack, way_back_of_step
 
-DEFAULT_RETRY = Retry().policy()
-"""How steps and compensations are tried again: twenty attempts, in about an hour."""
-
-HEARTBEAT_TIMEOUT = timedelta(seconds=30)
-"""How soon a dead worker is noticed in the middle of a long step; the worker beats for it."""
+T = TypeVar("T")
 
 _EVENTS = 6
 """What one activity, a step or a compensation, writes into the history."""
@@ -38,21 +41,49 @@ _HISTORY_EVENTS = 50_000
 """Events that a saga may fill, the compensations of all its steps counted in; Temporal terminates
 the run at 51,200."""
 
+# By run, see `compensation_record`: the ids of activities are unique in a run, not in a saga.
+_numbers: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[int]] = WeakKeyDictionary()
+
+
+class SagaFailed(ApplicationError):
+    """What leaves a saga's block when something failed in it: the failure, and what was undone.
+
+    It bears the type and the message of what failed, which is its cause.
+
+    Attributes:
+        report: What was undone, what was not, and why; also in the failure's `details`.
+    """
+
+    def __init__(self, error: Exception, report: UndoReport) -> None:
+        """Make it of what failed and what became of the steps."""
+        first = innermost(error)
+        kind = first.type if isinstance(first, ApplicationError) else None
+        super().__init__(
+            f"{told(error)} (not everything could be taken back: {report})"
+            if report.left
+            else told(error),
+            report.model_dump(mode="json"),
+            type=kind or type(first).__name__,
+            non_retryable=True,
+        )
+        self.report = report
+
 
 @dataclass(frozen=True, slots=True)
-class _Finished:
-    """A step that is done, and how to take it back."""
+class _Begun:
+    """A step or child workflow that is under way."""
 
-    compensation: Callable[..., Awaitable[None]]
-    undo: Any
+    at: int
+    way_back: Callable[[Settlement], WayBack | None]
 
 
 class Saga:
     """Takes finished steps back, in reverse order, when the block is left by an exception.
 
-    Cancellation and timeouts are such exceptions. Compensations are shielded from them, each is
-    retried on its own, and one that fails for good doesn't stop the others; the failure that
-    leaves the block then names those that failed.
+    Cancellation and timeouts are such exceptions. What the failing step left behind comes first,
+    then the others backwards; what was done side by side is taken back side by side. Compensations
+    are shielded from cancellation, each is retried on its own, and one that fails for good doesn't
+    stop the others. A failure leaves the block as a `SagaFailed`.
 
     Example:
         In a workflow's run method::
@@ -62,22 +93,49 @@ class Saga:
     """
 
     def __init__(self) -> None:
-        self._finished: list[_Finished] = []
-        self._under_way: dict[workflow.ActivityHandle[Any], Callable[..., Awaitable[None]]] = {}
+        self._done: list[Span[WayBack]] = []
+        self._under_way: dict[asyncio.Task[Any], _Begun] = {}
+        self._moments = itertools.count()
         self._left = False
 
     async def __aenter__(self) -> Self:
         return self
 
+    @overload
+    async def step(
+        self,
+        method: Step[Activities, Input, Output, Undo],
+        input: Input,
+        *,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 -- as below
+        retry_policy: RetryPolicy | None = None,
+        summary: str | None = None,
+        compensate: bool = True,
+        continue_on_failure: Literal[False] = False,
+    ) -> Output: ...
+    @overload
+    async def step(
+        self,
+        method: Step[Activities, Input, Output, Undo],
+        input: Input,
+        *,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 -- as below
+        retry_policy: RetryPolicy | None = None,
+        summary: str | None = None,
+        compensate: bool = True,
+        continue_on_failure: Literal[True],
+    ) -> Output | None: ...
     async def step(
         self,
         method: Step[Activities, Input, Output, Undo],
         input: Input,  # noqa: A002 -- Temporal's name
         *,
-        timeout: timedelta = STEP_TIMEOUT,  # noqa: ASYNC109 -- one attempt's, kept by Temporal
-        retry_policy: RetryPolicy = DEFAULT_RETRY,
+        timeout: timedelta | None = None,  # noqa: ASYNC109 -- one attempt's, kept by Temporal
+        retry_policy: RetryPolicy | None = None,
         summary: str | None = None,
-    ) -> Output:
+        compensate: bool = True,
+        continue_on_failure: bool = False,
+    ) -> Output | None:
         """Carry out a step, and remember how to take it back.
 
         A cancellation in the middle of a step waits until it is known how the step ended, so that
@@ -86,30 +144,45 @@ class Saga:
         Args:
             method: A method marked with `step`.
             input: What the step gets.
-            timeout: How long one attempt may take.
-            retry_policy: How it is tried again; by default for about an hour.
+            timeout: How long one attempt may take; by default what the declaration says.
+            retry_policy: How it is tried again; by default what the declaration says.
             summary: A few words for the Web UI.
+            compensate: Whether it is taken back when the saga fails.
+            continue_on_failure: Whether the saga goes on when the step fails for good. What the
+                step left behind is then taken back at once, and None returned.
+
+        Raises:
+            ApplicationError: The method is no step, its input is too large, or too little history
+                is left to take the saga back.
         """
-        compensation = self._compensation_of(method)
-        self._refuse_if_too_large(method, input)
-        handle: workflow.ActivityHandle[Any] = workflow.start_activity_method(
+        mark = _mark_of(method)
+        self._refuse_if_late(mark.name)
+        _refuse_if_too_large(mark.name, input)
+        activity_id = _next_id(mark.name)
+        handle: asyncio.Task[Any] = workflow.start_activity_method(
             method,
             input,
-            start_to_close_timeout=timeout,
-            heartbeat_timeout=min(HEARTBEAT_TIMEOUT, timeout),
-            retry_policy=retry_policy,
+            activity_id=activity_id,
+            start_to_close_timeout=timeout or mark.timeout,
+            heartbeat_timeout=min(HEARTBEAT_TIMEOUT, timeout or mark.timeout),
+            retry_policy=retry_policy or mark.retry.policy(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
         )
-        self._under_way[handle] = compensation
-        settlement = await settle(handle)
-        self._record(handle, settlement)
+
+        def way_back(settlement: Settlement) -> WayBack | None:
+            return way_back_of_step(mark, activity_id, input, settlement) if compensate else None
+
+        settlement = await self._settled(handle, way_back, keep_failed=not continue_on_failure)
         if settlement.cancellation is not None:
             raise settlement.cancellation
-        if settlement.error is not None:
+        if settlement.error is None:
+            response: StepResponse[Output, Undo] = settlement.result
+            return response.output
+        if not continue_on_failure:
             raise settlement.error
-        response: StepResponse[Output, Undo] = settlement.result
-        return response.output
+        await _go_on(mark, settlement.error, way_back(settlement))
+        return None
 
     async def __aexit__(
         self,
@@ -121,78 +194,89 @@ class Saga:
         # GeneratorExit and Temporal's eviction are no failures of the run: nothing may be awaited.
         if error is None or not isinstance(error, Exception | asyncio.CancelledError):
             return
-        failures, cancellation = await _shielded(self._take_back())
-        if failures:
-            raise ApplicationError(
-                f"{_message(error)} Then {len(failures)} of its compensations failed: "
-                + "; ".join(failures),
-                type="CompensationFailed",
-                non_retryable=True,
-            ) from error
-        if cancellation is not None and not isinstance(error, asyncio.CancelledError):
-            raise cancellation from error
+        report, cancellation = await _shielded(self._take_back())
+        if isinstance(error, asyncio.CancelledError):
+            return
+        failure = SagaFailed(error, report)
+        if cancellation is not None:
+            raise cancellation from failure
+        raise failure from error
 
-    def _compensation_of(self, method: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
-        mark = step_mark(method)
-        compensation = mark.compensation if mark else None
-        name = getattr(method, "__qualname__", repr(method))
-        if compensation is None:
-            raise _invalid(
-                f"{name} is no step: decorate it with @step(name, compensation=…), or call it with "
-                "workflow.execute_activity_method"
-            )
+    def _refuse_if_late(self, name: str) -> None:
         if self._left:
             raise _invalid(f"{name} was started after its saga had ended")
-        needed = _EVENTS * (len(self._finished) + 2 * len(self._under_way) + 2)
+        needed = _EVENTS * (len(self._done) + 2 * len(self._under_way) + 2)
         if workflow.info().get_current_history_length() + needed > _HISTORY_EVENTS:
             raise _invalid(
                 f"{name} would leave too little history to take the saga back: give each step more "
                 "to do, or split the saga over child workflows"
             )
-        return compensation
 
-    def _refuse_if_too_large(self, method: Callable[..., Any], given: Any) -> None:
-        size = workflow.payload_converter().to_payload(given).ByteSize()
-        if size > PAYLOAD_LIMIT:
-            raise ApplicationError(
-                f"the input of {method.__qualname__} has {size:,} bytes; Temporal carries "
-                f"{PAYLOAD_LIMIT:,} at the most",
-                type="PayloadTooLarge",
-                non_retryable=True,
-            )
+    async def _settled(
+        self,
+        handle: asyncio.Task[Any],
+        way_back: Callable[[Settlement], WayBack | None],
+        *,
+        keep_failed: bool = True,
+    ) -> Settlement:
+        """Wait for a step, and remember its way back."""
+        self._under_way[handle] = _Begun(next(self._moments), way_back)
+        settlement = await settle(handle)
+        if keep_failed or settlement.error is None:
+            self._remember(handle, settlement)
+        else:
+            self._under_way.pop(handle, None)
+        return settlement
 
-    def _record(self, handle: workflow.ActivityHandle[Any], settlement: Settlement) -> None:
-        """Remember a step that took effect: once, whoever learns of it first."""
-        compensation = self._under_way.pop(handle, None)
-        if compensation is not None and settlement.error is None:
-            self._finished.append(_Finished(compensation, settlement.result.undo))
+    def _remember(self, handle: asyncio.Task[Any], settlement: Settlement) -> None:
+        """Once, whoever learns of it first: who waits for it, or who takes the saga back."""
+        begun = self._under_way.pop(handle, None)
+        way_back = begun and begun.way_back(settlement)
+        if begun and way_back:
+            self._done.append(Span(begun.at, next(self._moments), way_back))
 
-    async def _take_back(self) -> list[str]:
+    async def _take_back(self) -> UndoReport:
         # Steps side by side: one has failed, and the others may still be under way.
         for handle in tuple(self._under_way):
             handle.cancel()
         for handle in tuple(self._under_way):
-            self._record(handle, await settle(handle))
-        failures: list[str] = []
-        while self._finished:
-            finished = self._finished.pop()
-            try:
-                await workflow.execute_activity_method(
-                    finished.compensation,
-                    finished.undo,
-                    start_to_close_timeout=STEP_TIMEOUT,
-                    heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                    retry_policy=DEFAULT_RETRY,
-                    summary="compensation",
-                )
-            except Exception as error:  # noqa: BLE001 -- one that fails must not stop the others
-                failures.append(f"{finished.compensation.__qualname__}: {_message(error)}")
-        return failures
+            self._remember(handle, await settle(handle))
+        report = UndoReport()
+        for layer in reversed_layers(self._done):
+            for told_by_one in await asyncio.gather(*(way_back() for way_back in layer)):
+                report += told_by_one
+        self._done.clear()
+        await record_compensation(report)
+        DurableLogger.of_run().warning(
+            "saga taken back",
+            action="saga_taken_back",
+            compensation=report.compensation,
+            report=str(report),
+        )
+        return report
+
+
+async def _go_on(mark: StepMark, error: BaseException, way_back: WayBack | None) -> None:
+    """Take back what the step that failed just now left behind, and let the saga go on."""
+    DurableLogger.of_run().warning(
+        "step failed, saga goes on", action="step_given_up", step=mark.name, error=told(error)
+    )
+    if way_back is None:
+        return
+
+    async def take() -> UndoReport:
+        report = await way_back()
+        await record_compensation(report)
+        return report
+
+    _, cancellation = await _shielded(take())
+    if cancellation is not None:
+        raise cancellation
 
 
 async def _shielded(
-    work: Coroutine[Any, Any, list[str]],
-) -> tuple[list[str], asyncio.CancelledError | None]:
+    work: Coroutine[Any, Any, T],
+) -> tuple[T, asyncio.CancelledError | None]:
     """Wait for the work however often the waiting is cancelled, and tell of the cancellation."""
     task = asyncio.ensure_future(work)
     cancellation: asyncio.CancelledError | None = None
@@ -206,14 +290,32 @@ async def _shielded(
     return task.result(), cancellation
 
 
+def _next_id(name: str) -> str:
+    numbers = _numbers.setdefault(asyncio.get_running_loop(), itertools.count(1))
+    return f"{name}/{next(numbers)}"
+
+
+def _mark_of(method: Callable[..., Any]) -> StepMark:
+    mark = step_mark(method)
+    if mark is None:
+        raise _invalid(
+            f"{getattr(method, '__qualname__', repr(method))} is no step: decorate it with "
+            "@step(name, compensation=…), or call it with workflow.execute_activity_method"
+        )
+    return mark
+
+
+def _refuse_if_too_large(name: str, given: Any) -> None:
+    size = workflow.payload_converter().to_payload(given).ByteSize()
+    if size > PAYLOAD_LIMIT:
+        raise ApplicationError(
+            f"the input of {name} has {size:,} bytes; Temporal carries {PAYLOAD_LIMIT:,} at the "
+            "most",
+            type="PayloadTooLarge",
+            non_retryable=True,
+        )
+
+
 def _invalid(message: str) -> ApplicationError:
     # A failure and no error of the engine's: in a native workflow only that ends the run.
     return ApplicationError(message, type="StepInvalid", non_retryable=True)
-
-
-def _message(error: BaseException) -> str:
-    """The innermost message, which is the one that says what happened."""
-    while isinstance(error, FailureError) and error.cause is not None:
-        error = error.cause
-    text = error.message if isinstance(error, FailureError) else str(error)
-    return text or type(error).__name__

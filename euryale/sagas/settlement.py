@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 
@@ -24,7 +23,7 @@ class Settlement:
     cancellation: asyncio.CancelledError | None
 
 
-async def settle(handle: workflow.ActivityHandle[Any]) -> Settlement:
+async def settle(handle: asyncio.Task[Any]) -> Settlement:
     """Wait until the activity has ended.
 
     Temporal's SDK alone answers a cancelled wait with the activity's result where there is one, and

@@ -23,6 +23,9 @@ STEP_TIMEOUT = timedelta(minutes=10)
 STEP_RETRY = Retry()
 """How steps and compensations are tried again, where the declaration doesn't say."""
 
+UNDO_PREFIX = "undo:"
+"""What the ids of activities begin with that take another one back; the rest is that one's id."""
+
 PERMANENT_FAILURE = "PermanentFailure"
 CHANGED_SINCE = "ChangedSince"
 
@@ -212,6 +215,11 @@ def step(
         return activity.defn(name=name)(method)
 
     return apply
+
+
+def undo_id(activity_id: str) -> str:
+    """The id of the activity that takes another one of the same run back."""
+    return f"{UNDO_PREFIX}{activity_id}"
 
 
 def step_mark(method: Callable[..., Any]) -> StepMark | None:

@@ -106,6 +106,8 @@ class Launch:
         arguments += ["--ip", "127.0.0.1" if self.host == "localhost" else self.host]
         arguments += ["--port", str(self.port), "--ui-port", str(self.ui_port)]
         arguments += ["--namespace", self.namespace]
+        # The worker would register it, too; so it is there before the first run.
+        arguments += ["--search-attribute", "Compensation=Keyword"]
         arguments += ["--db-filename", str((self.state_dir / "temporal.db").absolute())]
         for value in DYNAMIC_CONFIG:
             arguments += ["--dynamic-config-value", value]

@@ -1,64 +1,44 @@
 """The worker's side of durable calls: activities that reach the real services.
 
-Each activity gets a scope of the service container of its own. What an exception means is decided
-here: a mistake that no repetition mends fails the call at once, anything else is tried again.
+Each activity gets a scope of the service container of its own. What a mutation does is carried out
+to its end though its run was cancelled meanwhile.
 """
 
 import asyncio
-import contextlib
 import inspect
-import json
 import typing
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 
-from euryale.errors import (
-    EuryaleError,
-    PayloadTooLarge,
-    ServiceInvalid,
-    ServiceUnavailable,
-)
-from euryale.runs.failures import bounded
+from euryale.errors import PayloadTooLarge, ServiceInvalid
 from euryale.runs.limits import PAYLOAD_LIMIT
 from euryale.sagas.step import activity_name, step_mark
+from euryale.services.attempt import attempt, in_thread
 from euryale.services.method import Method, ServiceDefinition
 from euryale.services.service_container import ServiceContainer
 from euryale.services.undo_record import recording, with_undo
 
-MISTAKES = (
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    NameError,
-    ArithmeticError,
-    AssertionError,
-    NotImplementedError,
-    EuryaleError,
-)
-"""Exceptions that come back however often a call is repeated."""
-
-HEALS = (OSError, json.JSONDecodeError, ServiceUnavailable)
-"""Exceptions that are of those classes too, and may be gone the next time: a certificate that
-can't be verified, a proxy's page of HTML."""
-
-BEAT = timedelta(seconds=3)
-"""How often a call in progress tells the server that its worker lives."""
-
 
 def service_activities(
-    container: ServiceContainer, services: Iterable[ServiceDefinition]
+    container: ServiceContainer,
+    services: Iterable[ServiceDefinition],
+    jitters: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Callable[..., Any]]:
-    """One activity for each durable method of each service."""
+    """One activity for each durable method of each service.
+
+    Args:
+        container: Where the services come from.
+        services: Their definitions.
+        jitters: The jitter of the retry policy of jobs, by their names.
+    """
     return [
-        _method_activity(container, service.name, method)
+        _method_activity(container, service.name, method, jitters)
         for service in services
         for method in service.methods.values()
     ]
@@ -87,12 +67,25 @@ def class_activities(
                 mend="decorate its methods with @step or Temporal's @activity.defn",
             )
         container.prepare(cls)
-        found += [_declared_activity(container, cls, name) for name in names]
+        jitters = _jitters(getattr(cls, name) for name in names)
+        found += [_declared_activity(container, cls, name, jitters.get(name, 0)) for name in names]
+    return found
+
+
+def _jitters(members: Iterable[Callable[..., Any]]) -> dict[str, float]:
+    """The jitter of each step's retry policy and of its compensation's, by the methods' names."""
+    found: dict[str, float] = {}
+    for member in members:
+        mark = step_mark(member)
+        if mark is not None:
+            found[member.__name__] = mark.retry.jitter
+            if mark.compensation is not None:
+                found[mark.compensation.__name__] = mark.compensation_retry.jitter
     return found
 
 
 def _method_activity(
-    container: ServiceContainer, service: str, method: Method
+    container: ServiceContainer, service: str, method: Method, jitters: Mapping[str, float]
 ) -> Callable[..., Any]:
     async def carry_out(arguments: RawValue) -> RawValue:
         converter = activity.payload_converter()
@@ -111,7 +104,7 @@ def _method_activity(
         return RawValue(payload)
 
     async def call(arguments: RawValue) -> RawValue:
-        async with _guarded():
+        async with attempt(jitters.get(activity.info().workflow_type or "", 0)):
             work = carry_out(arguments)
             return await (work if method.mark.kind == "read" else _to_its_end(work))
 
@@ -119,7 +112,9 @@ def _method_activity(
     return activity.defn(name=method.activity)(call)
 
 
-def _declared_activity(container: ServiceContainer, cls: type, name: str) -> Callable[..., Any]:
+def _declared_activity(
+    container: ServiceContainer, cls: type, name: str, jitter: float
+) -> Callable[..., Any]:
     declared: Callable[..., Any] = getattr(cls, name)
     asynchronous = inspect.iscoroutinefunction(declared)
     mark = step_mark(declared)
@@ -130,7 +125,7 @@ def _declared_activity(container: ServiceContainer, cls: type, name: str) -> Cal
         async with container.activity_scope() as scope:
             instance = await scope.make(cls)
             method = getattr(instance, name)
-            result = await (method(*args) if asynchronous else asyncio.to_thread(method, *args))
+            result = await (method(*args) if asynchronous else in_thread(method, *args))
             payload = activity.payload_converter().to_payload(result)
             try:
                 _refuse_if_too_large(name_of_activity, payload)
@@ -142,10 +137,10 @@ def _declared_activity(container: ServiceContainer, cls: type, name: str) -> Cal
         return RawValue(payload)
 
     async def call(*args: Any) -> Any:
-        async with _guarded():
+        async with attempt(jitter):
             work = carry_out(*args)
-            # A thread can't be stopped in the middle either.
-            interruptible = asynchronous and compensation is None
+            # A thread can't be stopped at any point either.
+            interruptible = asynchronous and mark is None
             return await (work if interruptible else _to_its_end(work))
 
     # Temporal reads an activity's types from its signature and annotations.
@@ -185,30 +180,3 @@ async def _to_its_end(work: Coroutine[Any, Any, RawValue]) -> RawValue:
                 task.cancel()
                 await asyncio.wait({task})
                 raise
-
-
-@contextlib.asynccontextmanager
-async def _guarded() -> AsyncIterator[None]:
-    """Beat for the call while it runs, and say of an exception whether repeating can help."""
-    loop = asyncio.get_running_loop()
-    beat: asyncio.TimerHandle
-
-    def tick() -> None:
-        nonlocal beat
-        activity.heartbeat()
-        beat = loop.call_later(BEAT.total_seconds(), tick)
-
-    beat = loop.call_later(BEAT.total_seconds(), tick)
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, MISTAKES) and not isinstance(error, HEALS):
-            failure = ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
-            failure.__cause__ = error.__cause__
-            raise bounded(failure.with_traceback(error.__traceback__)) from failure.__cause__
-        smaller = bounded(error)
-        if smaller is error:
-            raise
-        raise smaller from smaller.__cause__
-    finally:
-        beat.cancel()

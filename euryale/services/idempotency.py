@@ -14,4 +14,14 @@ def idempotency_key() -> str:
         RuntimeError: No durable call is being carried out.
     """
     info = activity.info()
-    return f"{info.workflow_id}/{info.workflow_run_id}/{info.activity_id}"
+    return key_of(info.workflow_id or "", info.workflow_run_id or "", info.activity_id)
+
+
+def key_of(workflow_id: str, run_id: str, activity_id: str) -> str:
+    """The key of an activity.
+
+    Example:
+        >>> key_of("shop/nightly", "0b1c", "7")
+        'shop/nightly/0b1c/7'
+    """
+    return f"{workflow_id}/{run_id}/{activity_id}"

@@ -10,7 +10,7 @@ from euryale.errors import EuryaleError
 from euryale.jobs.job import PARAMETERS
 from euryale.runs.limits import CALLS_AT_ONCE, HISTORY_EVENTS
 from euryale.runs.runner import BLOCKS_ALLOWED
-from euryale.services.activities import MISTAKES
+from euryale.services.attempt import MISTAKES
 from euryale.services.durable_service import HEARTBEAT_TIMEOUT
 from euryale.services.service import DEFAULT_TIMEOUT
 from euryale.worker import GRACE

@@ -2,11 +2,22 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pydantic import BaseModel
 from temporalio import activity, workflow
 
-from euryale import Euryale, Saga, StepResponse, idempotency_key, instance, mutation, read, step
+from euryale import (
+    Euryale,
+    Retry,
+    Saga,
+    StepResponse,
+    idempotency_key,
+    instance,
+    mutation,
+    read,
+    step,
+)
 
 
 @dataclass
@@ -86,7 +97,11 @@ class ItemActivities:
         if item_id == "stuck":
             raise ValueError("it is stuck")
 
-    @step("item.take", compensation=put_back)
+    @step(
+        "item.take",
+        compensation=put_back,
+        compensation_retry=Retry(maximum_attempts=2, initial_interval=timedelta(milliseconds=10)),
+    )
     async def take(self, item_id: str) -> StepResponse[int, str]:
         if item_id == "broken":
             raise ItemMissing("no item broken")
