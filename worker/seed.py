@@ -1,4 +1,4 @@
-"""A shop to begin with: always the same products, customers and carts, only the times are new.
+"""A shop to begin with: always the same products, customers, carts and orders; the times are new.
 
 `python -m worker.seed` migrates the database of the settings and fills it.
 """
@@ -21,6 +21,9 @@ from worker.store.tables import (
     CartLineItemRow,
     CartRow,
     CustomerRow,
+    OrderItemRow,
+    OrderLineItemRow,
+    OrderRow,
     ProductRow,
     ProductVariantRow,
 )
@@ -31,6 +34,9 @@ CUSTOMERS = 500
 NEWSLETTER_CUSTOMERS = 412
 CARTS = 300
 UNTOUCHED_CARTS = 200
+ORDERS = 1_000
+CANCELED_ORDERS = 50
+DRAFT_ORDERS = 40
 
 _KINDS = ("T-Shirt", "Sweatshirt", "Trousers", "Shorts", "Cap", "Scarf", "Bag", "Mug", "Poster")
 _MATERIALS = ("Cotton", "Linen", "Wool", "Hemp", "Recycled")
@@ -45,7 +51,7 @@ Values = dict[str, Any]
 
 
 async def seed(store: Store) -> bool:
-    """Fill an empty shop: 1,000 products, 500 customers and 300 carts, all or nothing.
+    """Fill an empty shop: 1,000 products, 500 customers, 300 carts and 1,000 orders, or nothing.
 
     200 products are drafts, 412 customers agreed to the newsletter, 200 carts have not been
     touched for over a day.
@@ -62,13 +68,14 @@ async def seed(store: Store) -> bool:
             await session.execute(text("LOCK TABLE product IN SHARE ROW EXCLUSIVE MODE"))
         if (await session.execute(select(ProductRow.id).limit(1))).first():
             return False
-        for row_class, rows in _shop(Random(1), datetime.now(UTC)):  # noqa: S311  # no secret
+        for row_class, rows in _shop(datetime.now(UTC)):
             await session.execute(insert(row_class.__table__), rows)  # type: ignore[arg-type]
     return True
 
 
-def _shop(random: Random, now: datetime) -> Iterator[tuple[type[Base], list[Values]]]:
+def _shop(now: datetime) -> Iterator[tuple[type[Base], list[Values]]]:
     """The rows of every table, those that others reference first."""
+    random = Random(1)  # noqa: S311  # no secret
     products = [_product(random, number, now) for number in range(PRODUCTS)]
     variants = [
         _variant(random, product, rank)
@@ -88,6 +95,35 @@ def _shop(random: Random, now: datetime) -> Iterator[tuple[type[Base], list[Valu
     yield CustomerRow, customers
     yield CartRow, carts
     yield CartLineItemRow, items
+    sold = [(variant, titles[variant["product_id"]]) for variant in variants]
+    yield from _sales(customers, sold, now)
+
+
+def _sales(
+    customers: list[Values], sold: list[tuple[Values, str]], now: datetime
+) -> Iterator[tuple[type[Base], list[Values]]]:
+    """Orders and their items. Their numbers are drawn apart, so that no other row follows them."""
+    random = Random(2)  # noqa: S311  # no secret
+    month = {"at_least": timedelta(minutes=1), "at_most": timedelta(days=60)}
+    times = sorted((_times(random, now, **month) for _ in range(ORDERS)), key=_created_at)
+    orders = [
+        _order(random, number, random.choice(customers), times[number], now)
+        for number in range(ORDERS)
+    ]
+    lines: list[Values] = []
+    items: list[Values] = []
+    for order in orders:
+        for variant, product_title in random.sample(sold, random.randint(1, 3)):
+            lines.append(_order_line(random, order, variant, product_title))
+            items.append(_order_item(random, order, lines[-1]))
+    yield OrderRow, orders
+    yield OrderLineItemRow, lines
+    yield OrderItemRow, items
+
+
+def _created_at(times: Values) -> datetime:
+    created_at: datetime = times["created_at"]
+    return created_at
 
 
 def _id(random: Random, prefix: str) -> str:
@@ -172,6 +208,55 @@ def _item(random: Random, cart: Values, variant: Values, product_title: str) -> 
     }
 
 
+def _order(random: Random, number: int, customer: Values, times: Values, now: datetime) -> Values:
+    canceled = number % (ORDERS // CANCELED_ORDERS) == 3  # noqa: PLR2004  # never a draft
+    draft = number % (ORDERS // DRAFT_ORDERS) == 0
+    canceled_at = times["created_at"] + random.random() * (now - times["created_at"])
+    return {
+        "id": _id(random, "order"),
+        "display_id": number + 1,
+        "customer_id": customer["id"],
+        "status": "draft" if draft else "canceled" if canceled else "pending",
+        "is_draft_order": draft,
+        "email": customer["email"],
+        "currency_code": random.choice(("eur", "usd")),
+        "canceled_at": canceled_at if canceled else None,
+        "created_at": times["created_at"],
+        "updated_at": canceled_at if canceled else times["updated_at"],
+    }
+
+
+def _order_line(random: Random, order: Values, variant: Values, product_title: str) -> Values:
+    price = f"{random.randrange(5, 90)}.90"
+    return {
+        "id": _id(random, "ordli"),
+        "title": product_title,
+        "variant_id": variant["id"],
+        "product_id": variant["product_id"],
+        "product_title": product_title,
+        "variant_sku": variant["sku"],
+        "variant_title": variant["title"],
+        "unit_price": price,
+        "raw_unit_price": {"value": price, "precision": 20},
+        "created_at": order["created_at"],
+        "updated_at": order["created_at"],
+    }
+
+
+def _order_item(random: Random, order: Values, line: Values) -> Values:
+    quantity = random.randint(1, 4)
+    return {
+        "id": _id(random, "orditem"),
+        "order_id": order["id"],
+        "version": 1,
+        "item_id": line["id"],
+        "quantity": quantity,
+        "raw_quantity": {"value": str(quantity), "precision": 20},
+        "created_at": order["created_at"],
+        "updated_at": order["created_at"],
+    }
+
+
 async def _migrate_and_seed(settings: Settings) -> str:
     await upgrade(settings.url)
     store = Store(settings.url)
@@ -183,7 +268,8 @@ async def _migrate_and_seed(settings: Settings) -> str:
         return f"{store.place} has products already: nothing was changed."
     return (
         f"{store.place} now has {PRODUCTS:,} products ({DRAFT_PRODUCTS} of them drafts), "
-        f"{CUSTOMERS} customers and {CARTS} carts ({UNTOUCHED_CARTS} untouched for over a day)."
+        f"{CUSTOMERS} customers, {CARTS} carts ({UNTOUCHED_CARTS} untouched for over a day) and "
+        f"{ORDERS:,} orders."
     )
 
 

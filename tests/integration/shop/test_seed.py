@@ -15,7 +15,7 @@ from worker.seed import main, seed
 from worker.services import QueryService
 from worker.settings import parse_database_url
 from worker.store import Store, StoreUnavailable
-from worker.store.tables import Base, CartLineItemRow, ProductRow
+from worker.store.tables import Base, CartLineItemRow, OrderItemRow, ProductRow
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,11 +36,22 @@ async def test_the_shop_has_what_its_jobs_need(store: Store) -> None:
     assert await count(store, "customer", {"metadata": {"newsletter": True}}) == 412
     assert await count(store, "cart", {}) == 300
     assert await count(store, "cart", {"updated_at": {"$lt": day_ago}}) == 200
+    assert await count(store, "order", {}) == 1_000
+    assert await count(store, "order", {"status": "draft", "is_draft_order": True}) == 40
+    assert await count(store, "order", {"status": "canceled", "canceled_at": {"$ne": None}}) == 50
+    assert await count(store, "order", {"status": "pending", "canceled_at": None}) == 910
+    now = datetime.now(UTC)
+    assert await count(store, "order", {"created_at": {"$gte": now - timedelta(days=60)}}) == 1_000
+    assert await count(store, "order", {"updated_at": {"$gt": now}}) == 0
     async with store.session() as session:
         items = await session.scalars(
             select(func.count(CartLineItemRow.id)).group_by(CartLineItemRow.cart_id)
         )
         assert set(items) == {1, 2, 3}
+        lines = await session.scalars(
+            select(func.count(OrderItemRow.id)).group_by(OrderItemRow.order_id)
+        )
+        assert set(lines) == {1, 2, 3}
 
 
 async def test_a_shop_with_products_is_left_alone(store: Store) -> None:

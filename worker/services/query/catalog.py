@@ -16,7 +16,12 @@ from worker.store.tables import (
     CartLineItemRow,
     CartRow,
     CustomerRow,
+    NotificationRow,
+    OrderItemRow,
+    OrderLineItemRow,
+    OrderRow,
     ProductRow,
+    ProductSalesRow,
     ProductVariantRow,
 )
 from worker.store.types import Money, UtcDateTime
@@ -111,6 +116,7 @@ _CATALOG = {
         _entity(
             ProductRow,
             variants=Relation("product_variant", "id", "product_id", many=True),
+            sales=Relation("product_sales", "id", "product_id", many=True),
         ),
         _entity(
             ProductVariantRow,
@@ -128,6 +134,29 @@ _CATALOG = {
         _entity(
             CustomerRow,
             carts=Relation("cart", "id", "customer_id", many=True),
+            orders=Relation("order", "id", "customer_id", many=True),
+        ),
+        _entity(
+            OrderRow,
+            items=Relation("order_item", "id", "order_id", many=True),
+            customer=Relation("customer", "customer_id", "id", many=False),
+        ),
+        _entity(
+            OrderItemRow,
+            order=Relation("order", "order_id", "id", many=False),
+            item=Relation("order_line_item", "item_id", "id", many=False),
+        ),
+        _entity(
+            OrderLineItemRow,
+            product=Relation("product", "product_id", "id", many=False),
+        ),
+        _entity(
+            ProductSalesRow,
+            product=Relation("product", "product_id", "id", many=False),
+        ),
+        _entity(
+            NotificationRow,
+            receiver=Relation("customer", "receiver_id", "id", many=False),
         ),
     )
 }

@@ -71,7 +71,8 @@ class QueryService:
         Besides the query itself, each relation costs one query, however many rows there are.
 
         Args:
-            entity: product, product_variant, cart, cart_line_item or customer.
+            entity: product, product_variant, product_sales, cart, cart_line_item, customer, order,
+                order_item, order_line_item or notification.
             fields: Such as `id`, `*`, `items.title` or `customer.*`.
             filters: Such as `{"status": "draft"}` or `{"updated_at": {"$lt": "2026-01-31"}}`. The
                 operators are $and $or $not $eq $ne $in $nin $gt $gte $lt $lte $like $ilike $re.
