@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from euryale.app import project_root
+from worker.catalog_address import check_catalog_token, parse_catalog_url
 
 _DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -65,6 +66,9 @@ class Settings(BaseSettings):
     Attributes:
         database_url: Where the shop's data are: `DATABASE_URL`, by default an SQLite file under
             the project's root. Kept secret in every representation.
+        catalog_url: Where the catalog is that products are synced to: `CATALOG_URL`. Without it
+            nothing is synced.
+        catalog_token: What authorizes the shop there, as a bearer token: `CATALOG_TOKEN`.
 
     Raises:
         pydantic.ValidationError: A value is invalid; the message doesn't repeat it.
@@ -82,6 +86,22 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, AfterValidator(_with_driver)] = Field(
         default_factory=lambda: SecretStr(f"sqlite:///{project_root() / '.euryale' / 'shop.db'}")
     )
+
+    catalog_url: str | None = None
+    catalog_token: SecretStr | None = None
+
+    @field_validator("catalog_url")
+    @classmethod
+    def _names_a_catalog(cls, text: str | None) -> str | None:
+        return parse_catalog_url(text) if text else None
+
+    @field_validator("catalog_token")
+    @classmethod
+    def _is_a_token(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is None or not secret.get_secret_value():
+            return None
+        check_catalog_token(secret.get_secret_value(), url=info.data.get("catalog_url"))
+        return secret
 
     @property
     def url(self) -> URL:

@@ -1,6 +1,7 @@
 """The shop's services: what its jobs read from and what they change it by."""
 
 from worker.services.cart import CartService
+from worker.services.catalog import CatalogService, Refusal
 from worker.services.customer import CustomerService
 from worker.services.entities import (
     Cart,
@@ -19,15 +20,19 @@ from worker.services.errors import (
     OperatorUnknown,
     ProductNotFound,
     QueryInvalid,
+    SyncMarkMoved,
 )
 from worker.services.product import ProductService
 from worker.services.query import GraphResult, QueryService
+from worker.services.sync import ChangedProducts, Position, SyncMark, SyncService, SyncWindow
 
 __all__ = [
     "Cart",
     "CartLineItem",
     "CartNotFound",
     "CartService",
+    "CatalogService",
+    "ChangedProducts",
     "Customer",
     "CustomerNotFound",
     "CustomerService",
@@ -36,6 +41,7 @@ __all__ = [
     "GraphResult",
     "NotFound",
     "OperatorUnknown",
+    "Position",
     "Product",
     "ProductChanges",
     "ProductNotFound",
@@ -43,4 +49,9 @@ __all__ = [
     "ProductStatus",
     "QueryInvalid",
     "QueryService",
+    "Refusal",
+    "SyncMark",
+    "SyncMarkMoved",
+    "SyncService",
+    "SyncWindow",
 ]

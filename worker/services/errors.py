@@ -35,6 +35,10 @@ class OperatorUnknown(QueryInvalid):
     """No operator is written like that."""
 
 
+class SyncMarkMoved(ValueError):
+    """Another sync has moved the mark since this one began."""
+
+
 def known_names(name: str, known: list[str]) -> str:
     """The end of an error's sentence about an unknown name: the nearest one, and all.
 
