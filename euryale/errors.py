@@ -254,6 +254,18 @@ class RunUnderWay(EuryaleError):
     code = "EUR309"
 
 
+class RehearsalBlind(EuryaleError):
+    """A rehearsal needs what only a mutation, which it doesn't carry out, would tell."""
+
+    code = "EUR311"
+
+
+class StepUnknown(EuryaleError):
+    """A rehearsal was to fail at a step that the application doesn't have."""
+
+    code = "EUR312"
+
+
 # --- 4xx: Temporal ----------------------------------------------------------------------------
 
 

@@ -1,0 +1,81 @@
+"""The line of the application that something happens at, while it happens."""
+
+import functools
+import sys
+import sysconfig
+import traceback
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import pydantic
+import structlog
+import temporalio
+
+_ENGINE = Path(__file__).parents[1]
+
+_NOT_THE_APPLICATION = tuple(
+    f"{folder}/"
+    for folder in (
+        _ENGINE,
+        *(Path(str(module.__file__)).parent for module in (pydantic, structlog, temporalio)),
+        sysconfig.get_paths()["stdlib"],
+    )
+)
+
+_OWN = tuple(
+    f"{folder}/"
+    for folder in (
+        _ENGINE,
+        *(Path(str(module.__file__)).parent for module in (pydantic, structlog, temporalio)),
+    )
+)
+
+_LOGGING = (f"{_ENGINE}/runs/log", f"{Path(str(structlog.__file__)).parent}/")
+
+
+def application_line() -> str:
+    """The innermost line of the application on the stack, as `file:line`; empty if none is."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- a whole stack costs too much for each call
+    fallback = ""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if _is_application(file):
+            # A library that the application uses may lie in between.
+            if "site-packages" not in file:
+                return f"{file}:{frame.f_lineno}"
+            fallback = fallback or f"{file}:{frame.f_lineno}"
+        frame = frame.f_back
+    return fallback
+
+
+def is_engine(frame: FrameType) -> bool:
+    """Whether a frame is the engine's, or of a library that only looks where to put a value."""
+    asks: FrameType | None = frame
+    while asks is not None and asks.f_code.co_filename.startswith("<frozen"):
+        asks = asks.f_back  # abstract classes answer `isinstance` in Python
+    file = asks.f_code.co_filename if asks else ""
+    return file.startswith(_OWN) or "/asyncio/" in file
+
+
+def is_logging(frame: FrameType) -> bool:
+    """Whether a frame writes log lines, to which a value matters only as text."""
+    file = frame.f_code.co_filename
+    return file.startswith(_LOGGING) or "/logging/" in file
+
+
+@functools.cache
+def _is_application(file: str) -> bool:
+    if file.startswith(("<", *_NOT_THE_APPLICATION[:-1])):
+        return False
+    # Packages lie below the standard library's folder.
+    return "site-packages" in file or not file.startswith(_NOT_THE_APPLICATION[-1])
+
+
+def line_of(trace: TracebackType | None) -> str:
+    """The innermost line of the application that an error came through, as `file:line`."""
+    lines = [
+        f"{frame.filename}:{frame.lineno}"
+        for frame in traceback.extract_tb(trace)
+        if _is_application(frame.filename) and "site-packages" not in frame.filename
+    ]
+    return lines[-1] if lines else ""

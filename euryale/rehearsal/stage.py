@@ -1,0 +1,205 @@
+"""The stage of a rehearsal: what its workflows do is noted here, in this process.
+
+A workflow is executed again whenever its worker has to restore it, so everything is noted under a
+key that is the same each time, and once.
+"""
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from euryale.rehearsal.activities import KnownActivity
+from euryale.rehearsal.place import application_line
+
+T = TypeVar("T")
+Key = tuple[str, int]
+"""A run's id, and which of its calls it is."""
+
+ROUNDS = 20
+"""How often a workflow may do the very same over after the very same read, until it is taken for a
+loop that waits for its own effects."""
+
+
+@dataclass(frozen=True)
+class FailAt:
+    """The call that is to fail on purpose.
+
+    Attributes:
+        name: The activity's name.
+        number: Which of its calls, from 1.
+    """
+
+    name: str
+    number: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.name}#{self.number}"
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something that a workflow would have done.
+
+    Attributes:
+        what: `mutation`, `compensation`, `start` of a workflow that the application doesn't serve,
+            or `signal`.
+        name: The activity's, the workflow's or the signal's name.
+        arguments: What it would have been given, by name, in terms of JSON.
+        workflow: The type of the workflow.
+        where: The line of the application, as `file:line`.
+        failed: Whether it failed on purpose.
+        summary: What its caller says of it.
+    """
+
+    what: Literal["mutation", "compensation", "start", "signal"]
+    name: str
+    arguments: Mapping[str, Any]
+    workflow: str
+    where: str
+    failed: bool = False
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class Blind:
+    """Where a workflow could not go on, since it needs what nobody knows.
+
+    Attributes:
+        workflow: The workflow's type.
+        reason: What it needs.
+        where: The line, as `file:line`; empty if it isn't known.
+        mend: What would let a rehearsal see further.
+    """
+
+    workflow: str
+    reason: str
+    where: str
+    mend: str
+
+
+@dataclass
+class _Course:
+    """What one workflow has done so far."""
+
+    changes: list[tuple[Key, str]] = field(default_factory=list)
+    reads: dict[str, list[int]] = field(default_factory=dict)
+
+
+class Stage:
+    """What a rehearsal has seen."""
+
+    def __init__(
+        self,
+        root: Path,
+        activities: Mapping[str, KnownActivity],
+        workflows: frozenset[str],
+        fail_at: FailAt | None = None,
+    ) -> None:
+        self.activities = activities
+        self.workflows = workflows
+        self.fail_at = fail_at
+        self.failed_on_purpose = False
+        self.noted: dict[Key, Noted] = {}
+        self.blind: dict[str, Blind] = {}
+        self.reads: Counter[str] = Counter()
+        self.skipped = timedelta(0)
+        self.progressed = time.monotonic()
+        self._root = root
+        self._calls: Counter[str] = Counter()
+        self._decided: dict[tuple[Key, str], Any] = {}
+        self._courses: dict[str, _Course] = {}
+        # Temporal's SDK executes workflows on several threads.
+        self._lock = threading.RLock()
+
+    def once(self, key: Key, what: str, decide: Callable[[], T]) -> T:
+        """What was decided for a call when the workflow came to it for the first time."""
+        place = (key, what)
+        with self._lock:
+            if place not in self._decided:
+                self._decided[place] = decide()
+                self.progressed = time.monotonic()
+            decided: T = self._decided[place]
+        return decided
+
+    def fails(self, key: Key, name: str) -> bool:
+        """Whether a call is the one that is to fail on purpose."""
+
+        def decide() -> bool:
+            self._calls[name] += 1
+            wanted = self.fail_at
+            fails = wanted is not None and wanted == FailAt(name, self._calls[name])
+            self.failed_on_purpose = self.failed_on_purpose or fails
+            return fails
+
+        return self.once(key, "fails", decide)
+
+    def calls_of(self, name: str) -> int:
+        """How often a workflow came to an activity."""
+        return self._calls[name]
+
+    def here(self) -> str:
+        """The line of the application that is being executed, from the project's root."""
+        return self.relative(application_line())
+
+    def relative(self, line: str) -> str:
+        """A line as seen from the project's root, if it lies below that."""
+        return line.removeprefix(f"{self._root}/")
+
+    def note(self, key: Key, workflow_id: str, noted: Noted) -> None:
+        """Note something that a workflow would have done; nothing of one that saw no further."""
+
+        def decide() -> None:
+            self.noted[key] = noted
+            course = self._courses.setdefault(workflow_id, _Course())
+            course.changes.append((key, f"{noted.name} {noted.arguments}"))
+
+        if workflow_id not in self.blind:
+            self.once(key, "noted", decide)
+
+    def read(self, key: Key, workflow_id: str, read: str) -> bool:
+        """Note a read, and tell whether the workflow runs in circles.
+
+        A handler that takes the next ten drafts until there are none left never comes to an end
+        where nothing is published. What it did in each round but the first is struck out.
+
+        Args:
+            key: The call.
+            workflow_id: The workflow.
+            read: The read with its arguments.
+        """
+        return self.once(key, "circles", lambda: self._circles(workflow_id, read))
+
+    def _circles(self, workflow_id: str, read: str) -> bool:
+        self.reads[read.partition(" ")[0]] += 1
+        course = self._courses.setdefault(workflow_id, _Course())
+        marks = course.reads.setdefault(read, [])
+        marks.append(len(course.changes))
+        if len(marks) <= ROUNDS:
+            return False
+        rounds = [
+            [what for _, what in course.changes[start:end]]
+            for start, end in itertools.pairwise(marks[-ROUNDS - 1 :])
+        ]
+        if not rounds[0] or any(each != rounds[0] for each in rounds):
+            return False
+        for key, _ in course.changes[marks[-ROUNDS] :]:
+            del self.noted[key]
+        return True
+
+    def saw_no_further(
+        self, workflow_id: str, workflow: str, reason: str, mend: str, where: str = ""
+    ) -> None:
+        """Note where a workflow could not go on; its first such place is the one that counts."""
+        self.blind.setdefault(
+            workflow_id, Blind(workflow, reason, self.relative(where) or self.here(), mend)
+        )
+
+    def skip(self, duration: timedelta) -> None:
+        """Note that a workflow would have waited."""
+        self.skipped += duration
