@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from euryale.jobs.job_plugin import JobPlugin
     from euryale.plugin import EuryalePlugin
     from euryale.runs.logger import DurableLogger
-    from euryale.sagas.saga import Saga, SagaFailed
+    from euryale.sagas.saga import Saga
+    from euryale.sagas.saga_failed import SagaFailed
     from euryale.sagas.step import ChangedSince, PermanentFailure, StepResponse, Unfinished, step
     from euryale.sagas.undo_report import StepUndo, UndoReport
     from euryale.services.container import Container
@@ -74,7 +75,7 @@ _MODULES = {
     "Provider": "services.provider",
     "Retry": "config",
     "Saga": "sagas.saga",
-    "SagaFailed": "sagas.saga",
+    "SagaFailed": "sagas.saga_failed",
     "ScheduledJobConfig": "config",
     "StepResponse": "sagas.step",
     "StepUndo": "sagas.undo_report",

@@ -96,6 +96,8 @@ class ScheduledJobConfig(BaseModel):
             the application's and the job's names. At most the shortest interval of the schedule.
         retry: How the run's durable calls are tried again.
         timeout: How long a run may take in all; no end if absent.
+        on_failure: `undo` takes back what a run did when its handler fails, is cancelled or takes too
+            long: its calls of services that name an undo, its steps and its child workflows.
         expect: By when runs complete, in words such as `every day by 09:30`, for the watchdog; by
             default what follows from the schedule.
         description: A sentence for the people who read the list of schedules.
@@ -127,6 +129,7 @@ class ScheduledJobConfig(BaseModel):
     window: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(0)
     retry: Retry = Retry()
     timeout: Duration | None = None
+    on_failure: Literal["undo"] | None = None
     expect: str | None = None
     description: str = ""
     paused: bool = False

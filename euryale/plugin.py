@@ -28,10 +28,12 @@ from euryale.sagas.compensation_record import (
     attribute_activity,
     register_attribute,
 )
+from euryale.sagas.lock_workflow import LockWorkflow, look_for_lock
 from euryale.schedules.apply import Applied, apply, wish_of
 from euryale.schedules.release import Release
 from euryale.services.activities import class_activities, service_activities
 from euryale.services.service_container import ServiceContainer
+from euryale.undo.undo_workflow import UndoWorkflow, undo_activity
 from euryale.watchdog.watchdog_workflow import WatchdogWorkflow, watchdog_activities
 
 log = structlog.get_logger("euryale.worker")
@@ -91,6 +93,8 @@ class EuryalePlugin(SimplePlugin):
             data_converter=_pydantic_unless_chosen,
             workflows=[
                 JobWorkflow,
+                LockWorkflow,
+                UndoWorkflow,
                 *parts.workflows,
                 *((WatchdogWorkflow,) if app.watchdog else ()),
             ],
@@ -103,7 +107,9 @@ class EuryalePlugin(SimplePlugin):
                 ),
                 *class_activities(self.container, parts.activities),
                 turn_activity(self.registry),
+                look_for_lock,
                 attribute_activity(),
+                undo_activity(self.registry),
                 *(watchdog_activities(app.watchdog, self.registry) if app.watchdog else ()),
             ],
         )

@@ -4,7 +4,11 @@ A failure over 2 MiB, its causes included, can't be reported: the server would h
 task or the activity repeated for ever. So messages and details are cut before they leave.
 """
 
+from typing import TypeVar
+
 from temporalio.exceptions import ApplicationError, FailureError
+
+E = TypeVar("E", bound=BaseException)
 
 MESSAGE_LENGTH = 10_000
 """Characters of one message."""
@@ -41,7 +45,7 @@ def told(error: BaseException) -> str:
     return cut(text or type(first).__name__)
 
 
-def bounded(error: BaseException, depth: int = 0) -> BaseException:
+def bounded(error: E, depth: int = 0) -> E | ApplicationError:
     """The error itself, or one of the same type name and meaning that is small enough.
 
     Args:
@@ -58,7 +62,7 @@ def bounded(error: BaseException, depth: int = 0) -> BaseException:
     return smaller.with_traceback(error.__traceback__)
 
 
-def _smaller(error: BaseException) -> BaseException | None:
+def _smaller(error: BaseException) -> ApplicationError | None:
     if isinstance(error, ApplicationError):
         details = error.details
         too_many = len(repr(details)) > _DETAILS_LENGTH

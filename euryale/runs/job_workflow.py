@@ -22,10 +22,12 @@ from euryale.jobs.durability import durable_way
 from euryale.jobs.job import Job, give_options, inspect_handler, validate_data
 from euryale.registry import Registry
 from euryale.runs.failures import bounded, cut
+from euryale.runs.job_undo import take_back, wants_undo
 from euryale.runs.lateness import turn_of_run
 from euryale.runs.limits import PAYLOAD_LIMIT
 from euryale.runs.logger import DurableLogger
 from euryale.runs.memo import MEMO
+from euryale.sagas.saga_failed import SagaFailed
 from euryale.services.container import Container
 from euryale.services.durable_service import DurableCalls
 from euryale.time.timetable import nominal
@@ -53,17 +55,20 @@ class JobWorkflow:
         job = _served(registry, workflow.info().workflow_type)
         with workflow.unsafe.sandbox_unrestricted():
             _refuse_if_edited(registry, job)
+        calls = DurableCalls(job.config.retry)
         try:
-            result = await _run_handler(registry, job, args)
+            result = await _run_handler(registry, job, args, calls)
             return _encode_result(job, result)
         except asyncio.CancelledError:
+            if wants_undo():
+                await take_back(registry.app, calls)
             raise
-        except FailureError as error:
-            _tell(job, error)
-            raise bounded(error) from error.__cause__
         except Exception as error:  # noqa: BLE001 -- whatever the handler raises fails its run
             _tell(job, error)
             failure = _failure(job, error)
+            if wants_undo():
+                undone = SagaFailed(failure, await take_back(registry.app, calls))
+                raise undone.with_traceback(error.__traceback__) from failure
             raise failure from failure.__cause__
         except SystemExit as error:
             raise ApplicationError(
@@ -107,7 +112,9 @@ def _refuse_if_edited(registry: Registry, job: Job) -> None:
         )
 
 
-async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -> Any:
+async def _run_handler(
+    registry: Registry, job: Job, args: Sequence[RawValue], calls: DurableCalls
+) -> Any:
     turn = await turn_of_run(job)
     if turn and turn.superseded:
         return None
@@ -120,7 +127,7 @@ async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -
     signature = inspect_handler(module.handler, where=job.where)
     declared = None if signature.data_type is None else TypeAdapter(signature.data_type)
     given: Mapping[str, Any] = {
-        "container": Container(registry.services, DurableCalls(job.config.retry)),
+        "container": Container(registry.services, calls),
         "data": validate_data(declared, data, job=job.name),
         "plugin_options": give_options(signature.options_type, job.source.plugin_options)
         if "plugin_options" in signature.parameters
@@ -157,7 +164,7 @@ def _encode_result(job: Job, result: Any) -> RawValue:
     return RawValue(payload)
 
 
-def _failure(job: Job, error: Exception) -> BaseException:
+def _failure(job: Job, error: Exception) -> Exception:
     """The failure of a run: the exception's own type, message, traceback and causes."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

@@ -20,10 +20,11 @@ def run_memo(config: ScheduledJobConfig) -> dict[str, Any]:
         >>> run_memo(ScheduledJobConfig(name="a", schedule="0 0 * * *", timeout=90))
         {'timeout': 90.0, 'number_of_executions': None}
     """
-    return {
+    said = {
         "timeout": config.timeout.total_seconds() if config.timeout else None,
         "number_of_executions": config.number_of_executions,
     }
+    return said | ({"on_failure": config.on_failure} if config.on_failure else {})
 
 
 def scheduled_memo(

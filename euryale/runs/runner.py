@@ -25,8 +25,10 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 from euryale.errors import HandlerBlocked
 from euryale.jobs.durable_ways import outward_calls
 from euryale.registry import Registry
+from euryale.runs.children import Children
 from euryale.runs.job_workflow import BLOCKED_FUNCTION, REGISTRY_FUNCTION, JobWorkflow
 from euryale.runs.size_guard import SizeGuard
+from euryale.sagas.run_undo import APP_FUNCTION
 
 BLOCKS_ALLOWED = 3
 """Workflow tasks of one run that may block before it fails. One alone can be a busy machine."""
@@ -68,6 +70,8 @@ class JobWorkflowRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Make what holds one run on this worker."""
+        told = {**det.extern_functions, APP_FUNCTION: lambda: self._registry.app}
+        det = replace(det, extern_functions=told)
         if det.defn.cls is not JobWorkflow:
             return self._runner_of(det.defn.cls).create_instance(det)
         functions: dict[str, Callable[..., Any]] = {
@@ -75,7 +79,7 @@ class JobWorkflowRunner(WorkflowRunner):
             REGISTRY_FUNCTION: lambda: self._registry,
             BLOCKED_FUNCTION: functools.partial(self._note_block, det.info.run_id),
         }
-        interceptors = [*det.interceptor_classes, SizeGuard]
+        interceptors = [*det.interceptor_classes, SizeGuard, Children]
         det = replace(det, extern_functions=functions, interceptor_classes=interceptors)
         return _GuardedInstance(self._sandbox.create_instance(det), det, self._blocked)
 

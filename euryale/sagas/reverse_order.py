@@ -7,10 +7,11 @@ from operator import attrgetter
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Span(Generic[T]):
+class Span(Generic[T_co]):
     """Some work between two moments.
 
     Attributes:
@@ -21,7 +22,7 @@ class Span(Generic[T]):
 
     begun: int
     ended: int
-    work: T
+    work: T_co
 
 
 def reversed_layers(spans: Iterable[Span[T]]) -> list[list[T]]:

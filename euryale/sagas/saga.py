@@ -2,23 +2,26 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 from weakref import WeakKeyDictionary
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.types import MethodAsyncNoParam, MethodAsyncSingleParam
 
-from euryale.runs.failures import innermost, told
+from euryale.runs.failures import told
 from euryale.runs.limits import PAYLOAD_LIMIT
 from euryale.runs.logger import DurableLogger
 from euryale.sagas.compensation_record import record_compensation
 from euryale.sagas.reverse_order import Span, reversed_layers
-from euryale.sagas.settlement import Settlement, settle
+from euryale.sagas.run_undo import UndoInput, application, take_run_back, workflow_name
+from euryale.sagas.saga_failed import SagaFailed
+from euryale.sagas.settlement import Settlement, settle, shielded
 from euryale.sagas.step import (
     Activities,
     Input,
@@ -33,6 +36,8 @@ from euryale.sagas.undo_report import UndoReport
 from euryale.sagas.way_back import HEARTBEAT_TIMEOUT, WayBack, way_back_of_step
 
 T = TypeVar("T")
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 _EVENTS = 6
 """What one activity, a step or a compensation, writes into the history."""
@@ -45,28 +50,15 @@ the run at 51,200."""
 _numbers: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[int]] = WeakKeyDictionary()
 
 
-class SagaFailed(ApplicationError):
-    """What leaves a saga's block when something failed in it: the failure, and what was undone.
+class ChildOptions(TypedDict, total=False):
+    """What a child workflow may be started with beside its input and id; Temporal's own names."""
 
-    It bears the type and the message of what failed, which is its cause.
-
-    Attributes:
-        report: What was undone, what was not, and why; also in the failure's `details`.
-    """
-
-    def __init__(self, error: Exception, report: UndoReport) -> None:
-        """Make it of what failed and what became of the steps."""
-        first = innermost(error)
-        kind = first.type if isinstance(first, ApplicationError) else None
-        super().__init__(
-            f"{told(error)} (not everything could be taken back: {report})"
-            if report.left
-            else told(error),
-            report.model_dump(mode="json"),
-            type=kind or type(first).__name__,
-            non_retryable=True,
-        )
-        self.report = report
+    task_queue: str
+    execution_timeout: timedelta
+    run_timeout: timedelta
+    retry_policy: RetryPolicy
+    static_summary: str
+    static_details: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +176,81 @@ class Saga:
         await _go_on(mark, settlement.error, way_back(settlement))
         return None
 
+    @overload
+    async def child(
+        self,
+        run: MethodAsyncSingleParam[Any, Given, Result],
+        input: Given,
+        *,
+        id: str | None = None,
+        compensate: bool = True,
+        **options: Unpack[ChildOptions],
+    ) -> Result: ...
+    @overload
+    async def child(
+        self,
+        run: MethodAsyncNoParam[Any, Result],
+        *,
+        id: str | None = None,
+        compensate: bool = True,
+        **options: Unpack[ChildOptions],
+    ) -> Result: ...
+    async def child(
+        self,
+        run: Any,
+        *given: Any,
+        id: str | None = None,  # noqa: A002 -- Temporal's name
+        compensate: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Run a child workflow, whose work is taken back when the saga fails later.
+
+        It is taken back by the engine from the child's history: its steps, its calls of services,
+        and its own child workflows. A child that fails may have taken itself back; what it left is
+        taken back now. A cancellation reaches the child, and its end is waited for. It needs a
+        worker with the `EuryalePlugin`.
+
+        Args:
+            run: The workflow's run method.
+            given: Its input.
+            id: Its workflow id; by default one that follows from this run's.
+            compensate: Whether it is taken back when the saga fails.
+            options: What else Temporal's `start_child_workflow` takes.
+
+        Raises:
+            ApplicationError: The worker has no plugin, or too little history is left.
+        """
+        name = workflow_name(run)
+        self._refuse_if_late(name)
+        _refuse_if_too_large(name, *given)
+        app = application()
+        start = workflow.start_child_workflow(
+            run,
+            *given,
+            id=id or f"{workflow.info().workflow_id}/{_next_id(name)}",
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+            cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            **options,
+        )
+        # A child that is being started is waited for, so that it isn't left behind.
+        handle, cancellation = await shielded(start)
+        if cancellation is not None:
+            handle.cancel()
+        child = UndoInput(
+            app=app, workflow_id=handle.id, run_id=handle.first_execution_run_id or ""
+        )
+
+        def way_back(_: Settlement) -> WayBack | None:
+            return (lambda: take_run_back(child)) if compensate else None
+
+        settlement = await self._settled(handle, way_back)
+        cancellation = cancellation or settlement.cancellation
+        if cancellation is not None:
+            raise cancellation
+        if settlement.error is not None:
+            raise settlement.error
+        return settlement.result
+
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -194,7 +261,7 @@ class Saga:
         # GeneratorExit and Temporal's eviction are no failures of the run: nothing may be awaited.
         if error is None or not isinstance(error, Exception | asyncio.CancelledError):
             return
-        report, cancellation = await _shielded(self._take_back())
+        report, cancellation = await shielded(self._take_back())
         if isinstance(error, asyncio.CancelledError):
             return
         failure = SagaFailed(error, report)
@@ -269,25 +336,9 @@ async def _go_on(mark: StepMark, error: BaseException, way_back: WayBack | None)
         await record_compensation(report)
         return report
 
-    _, cancellation = await _shielded(take())
+    _, cancellation = await shielded(take())
     if cancellation is not None:
         raise cancellation
-
-
-async def _shielded(
-    work: Coroutine[Any, Any, T],
-) -> tuple[T, asyncio.CancelledError | None]:
-    """Wait for the work however often the waiting is cancelled, and tell of the cancellation."""
-    task = asyncio.ensure_future(work)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancellation = error
-    return task.result(), cancellation
 
 
 def _next_id(name: str) -> str:
@@ -305,8 +356,9 @@ def _mark_of(method: Callable[..., Any]) -> StepMark:
     return mark
 
 
-def _refuse_if_too_large(name: str, given: Any) -> None:
-    size = workflow.payload_converter().to_payload(given).ByteSize()
+def _refuse_if_too_large(name: str, *given: Any) -> None:
+    convert = workflow.payload_converter().to_payload
+    size = sum(convert(each).ByteSize() for each in given)
     if size > PAYLOAD_LIMIT:
         raise ApplicationError(
             f"the input of {name} has {size:,} bytes; Temporal carries {PAYLOAD_LIMIT:,} at the "

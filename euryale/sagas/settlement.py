@@ -1,10 +1,13 @@
 """Waiting for an activity until it is known how it ended, also when the waiting is cancelled."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.exceptions import FailureError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,19 @@ async def settle(handle: asyncio.Task[Any]) -> Settlement:
         return Settlement(handle.result(), None, cancellation)
     except FailureError as error:
         return Settlement(None, error, cancellation)
+
+
+async def shielded(
+    work: Coroutine[Any, Any, T],
+) -> tuple[T, asyncio.CancelledError | None]:
+    """Wait for the work however often the waiting is cancelled, and tell of the cancellation."""
+    task = asyncio.ensure_future(work)
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancellation = error
+    return task.result(), cancellation

@@ -56,30 +56,47 @@ class DurableCalls:
         self._places = asyncio.Semaphore(CALLS_AT_ONCE)
         self._task = -1
         self._task_bytes = 0
+        self._under_way: dict[asyncio.Task[Any], None] = {}
+        self._closed = False
+
+    async def close(self) -> None:
+        """Let no further call begin, ask those under way to stop, and wait until they have ended.
+
+        Raises:
+            asyncio.CancelledError: The run is taken out of the worker's cache.
+        """
+        self._closed = True
+        for handle in self._under_way:
+            handle.cancel()
+        for handle in tuple(self._under_way):
+            await settle(handle)
 
     async def call(self, method: Method, arguments: dict[str, Any]) -> Any:
         """Carry out one call as an activity, and wait for its result."""
         payload = _encode(method, arguments)
         async with self._places:
             await self._room_for(method, payload)
-            settlement = await settle(
-                workflow.start_activity(
-                    method.activity,
-                    RawValue(payload),
-                    result_type=RawValue,
-                    start_to_close_timeout=method.mark.timeout,
-                    heartbeat_timeout=min(HEARTBEAT_TIMEOUT[method.mark.kind], method.mark.timeout),
-                    retry_policy=self._retry_policy,
-                    # A mutation that was told to stop is waited for, so that the run knows
-                    # whether it happened.
-                    cancellation_type=(
-                        workflow.ActivityCancellationType.TRY_CANCEL
-                        if method.mark.kind == "read"
-                        else workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
-                    ),
-                    summary=summarize(arguments),
-                )
+            if self._closed:
+                raise asyncio.CancelledError
+            handle: asyncio.Task[Any] = workflow.start_activity(
+                method.activity,
+                RawValue(payload),
+                result_type=RawValue,
+                start_to_close_timeout=method.mark.timeout,
+                heartbeat_timeout=min(HEARTBEAT_TIMEOUT[method.mark.kind], method.mark.timeout),
+                retry_policy=self._retry_policy,
+                # A mutation that was told to stop is waited for, so that the run knows whether it
+                # happened.
+                cancellation_type=(
+                    workflow.ActivityCancellationType.TRY_CANCEL
+                    if method.mark.kind == "read"
+                    else workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+                ),
+                summary=summarize(arguments),
             )
+            self._under_way[handle] = None
+            settlement = await settle(handle)
+            self._under_way.pop(handle, None)
         if settlement.cancellation is not None:
             raise settlement.cancellation
         if isinstance(settlement.error, ActivityError):

@@ -105,7 +105,12 @@ def _mark(mark: MethodMark, method: Any) -> Any:
     return apply if method is None else apply(method)
 
 
+def declared_mark(method: Callable[..., Any]) -> MethodMark | None:
+    """The mark that a method or an activity bears; None where it bears none."""
+    mark = getattr(method, _MARK, None)
+    return mark if isinstance(mark, MethodMark) else None
+
+
 def method_mark(method: Callable[..., Any]) -> MethodMark:
     """The mark of a method; a mutation without undo where it bears none."""
-    mark = getattr(method, _MARK, None)
-    return mark if isinstance(mark, MethodMark) else MethodMark()
+    return declared_mark(method) or MethodMark()

@@ -1,0 +1,30 @@
+"""The failure that leaves a saga, with what was taken back."""
+
+from temporalio.exceptions import ApplicationError
+
+from euryale.runs.failures import innermost, told
+from euryale.sagas.undo_report import UndoReport
+
+
+class SagaFailed(ApplicationError):
+    """What leaves a saga's block when something failed in it: the failure, and what was undone.
+
+    It bears the type and the message of what failed, which is its cause.
+
+    Attributes:
+        report: What was undone, what was not, and why; also in the failure's `details`.
+    """
+
+    def __init__(self, error: Exception, report: UndoReport) -> None:
+        """Make it of what failed and what became of the steps."""
+        first = innermost(error)
+        kind = first.type if isinstance(first, ApplicationError) else None
+        super().__init__(
+            f"{told(error)} (not everything could be taken back: {report})"
+            if report.left
+            else told(error),
+            report.model_dump(mode="json"),
+            type=kind or type(first).__name__,
+            non_retryable=True,
+        )
+        self.report = report

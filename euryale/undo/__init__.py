@@ -1,0 +1,1 @@
+"""Taking a finished run back, from its history."""

@@ -1,0 +1,125 @@
+"""The workflow that takes a run back: durable, once, and a run of its own.
+
+It asks again and again what is left to take back, from the histories of the run and of itself. So
+it needs no memory, and asking for the same once more is harmless.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import FailureError
+
+from euryale.registry import Registry
+from euryale.runs.failures import told
+from euryale.sagas.compensation_record import record_compensation
+from euryale.sagas.run_undo import UNDO_WORKFLOW, UndoInput, take_run_back
+from euryale.sagas.step import undo_id
+from euryale.sagas.undo_report import StepUndo, UndoReport
+from euryale.sagas.way_back import HEARTBEAT_TIMEOUT, outcome_of
+from euryale.undo.attempts import attempts_at
+from euryale.undo.undo_plan import UndoItem, UndoPlan, plan_undo
+from euryale.undo.ways import ways_of
+
+PLAN = f"{UNDO_WORKFLOW}.plan"
+
+_PLAN_TIMEOUT = timedelta(minutes=5)
+
+
+def undo_activity(registry: Registry) -> Callable[..., Any]:
+    """The activity that tells what is left to take back of a run.
+
+    Args:
+        registry: What the worker serves.
+    """
+    ways = ways_of(registry)
+
+    @activity.defn(name=PLAN)
+    async def plan(given: UndoInput) -> UndoPlan:
+        client = activity.client()
+        attempts = await attempts_at(client, given.app, given.run_id)
+        return await plan_undo(
+            client,
+            given.app,
+            ways,
+            given.workflow_id,
+            given.run_id,
+            only=given.only,
+            settled={*given.settled, *attempts.undone},
+        )
+
+    return plan
+
+
+@workflow.defn(name=UNDO_WORKFLOW)
+class UndoWorkflow:
+    """Takes a run back: its calls and child workflows, in reverse order."""
+
+    @workflow.run
+    async def run(self, input: UndoInput) -> UndoReport:  # noqa: A002 -- Temporal's name
+        """Take the run back, as far as that is possible."""
+        report, settled = input.report, set(input.settled)
+        while True:
+            plan = await self._plan(input, sorted(settled))
+            fresh = [each for each in plan.left if each.id not in settled]
+            report += UndoReport.of(fresh)
+            settled |= {each.id for each in fresh}
+            for layer in plan.layers:
+                for item, one in zip(
+                    layer,
+                    await asyncio.gather(*(_take_back(input, item) for item in layer)),
+                    strict=True,
+                ):
+                    report += one
+                    if item.kind == "run":
+                        settled.add(item.run_id)
+                    elif one.left:
+                        settled.add(item.id)
+            if not plan.more:
+                break
+            if workflow.info().is_continue_as_new_suggested():
+                update = {
+                    "report": report,
+                    "settled": tuple(sorted(settled)),
+                }
+                workflow.continue_as_new(input.model_copy(update=update))
+        await record_compensation(report)
+        return report
+
+    async def _plan(self, given: UndoInput, settled: list[str]) -> UndoPlan:
+        # What became of the steps so far is of no interest to the worker that plans.
+        update = {"settled": tuple(settled), "report": UndoReport()}
+        plan: UndoPlan = await workflow.execute_activity(
+            PLAN,
+            given.model_copy(update=update),
+            result_type=UndoPlan,
+            start_to_close_timeout=_PLAN_TIMEOUT,
+            summary=given.workflow_id,
+        )
+        return plan
+
+
+async def _take_back(given: UndoInput, item: UndoItem) -> UndoReport:
+    if item.kind == "run":
+        return await take_run_back(
+            UndoInput(app=given.app, workflow_id=item.id, run_id=item.run_id, only=given.only),
+            attempt=item.attempt,
+        )
+    entry = {"step": item.step, "id": item.id, "compensation": item.compensation}
+    try:
+        await workflow.execute_activity(
+            item.compensation,
+            item.argument,
+            result_type=RawValue,
+            activity_id=undo_id(item.id),
+            start_to_close_timeout=item.timeout,
+            heartbeat_timeout=min(HEARTBEAT_TIMEOUT, item.timeout),
+            retry_policy=item.retry.policy(),
+            summary=f"takes back {item.step}",
+        )
+    except FailureError as error:
+        return UndoReport.of([StepUndo(**entry, outcome=outcome_of(error), reason=told(error))])
+    return UndoReport.of([StepUndo(**entry, outcome="undone")])
