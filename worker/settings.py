@@ -1,5 +1,6 @@
 """What the shop's process is told by its environment."""
 
+from email.headerregistry import Address
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from sqlalchemy.exc import ArgumentError
 
 from euryale.app import project_root
 from worker.catalog_address import check_catalog_token, parse_catalog_url
+from worker.mail_address import parse_sender
+from worker.smtp_server import SmtpServer, parse_smtp_url
 
 _DRIVERS = {
     "postgres": "postgresql+psycopg",
@@ -60,12 +63,23 @@ def _with_driver(secret: SecretStr) -> SecretStr:
     return SecretStr(url.render_as_string(hide_password=False))
 
 
+_SENDER = "The shop <news@shop.example>"
+"""Who mails are from where they only go to a folder."""
+
+
 class Settings(BaseSettings):
     """The shop's settings, each from the environment variable of its name.
 
     Attributes:
         database_url: Where the shop's data are: `DATABASE_URL`, by default an SQLite file under
             the project's root. Kept secret in every representation.
+        smtp_url: Where mails go: `SMTP_URL`, see `worker.smtp_server`. Without it they become
+            files in the folder `outbox_dir`. Kept secret, too.
+        mail_from: Who mails are from: `MAIL_FROM`, such as `The shop <news@shop.example>`. Needed
+            where there is an `SMTP_URL`.
+        mails_per_second: How fast each worker sends mails at the most: `MAILS_PER_SECOND`.
+        outbox_dir: The folder for mails that go nowhere: `OUTBOX_DIR`, by default
+            `.euryale/outbox` under the project's root.
         catalog_url: Where the catalog is that products are synced to: `CATALOG_URL`. Without it
             nothing is synced.
         catalog_token: What authorizes the shop there, as a bearer token: `CATALOG_TOKEN`.
@@ -86,6 +100,29 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, AfterValidator(_with_driver)] = Field(
         default_factory=lambda: SecretStr(f"sqlite:///{project_root() / '.euryale' / 'shop.db'}")
     )
+    smtp_url: SecretStr | None = None
+    mail_from: str = ""
+    mails_per_second: Annotated[float, Field(ge=0.1, le=1_000)] = 10
+    outbox_dir: Path = Field(default_factory=lambda: project_root() / ".euryale" / "outbox")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _names_a_server(cls, secret: SecretStr | None) -> SecretStr | None:
+        # An empty variable is how a compose file says that there is none.
+        if secret is None or not secret.get_secret_value():
+            return None
+        parse_smtp_url(secret.get_secret_value())
+        return secret
+
+    @field_validator("mail_from")
+    @classmethod
+    def _names_a_sender(cls, text: str, info: ValidationInfo) -> str:
+        if not text and info.data.get("smtp_url") is not None:
+            raise ValueError(
+                "with SMTP_URL, MAIL_FROM must say who mails are from, such as "
+                "The shop <news@shop.example>"
+            )
+        return str(parse_sender(text or _SENDER))
 
     catalog_url: str | None = None
     catalog_token: SecretStr | None = None
@@ -107,3 +144,13 @@ class Settings(BaseSettings):
     def url(self) -> URL:
         """The database URL in parts; its representation hides the password."""
         return make_url(self.database_url.get_secret_value())
+
+    @property
+    def smtp(self) -> SmtpServer | None:
+        """The mail server; None where there is none."""
+        return parse_smtp_url(self.smtp_url.get_secret_value()) if self.smtp_url else None
+
+    @property
+    def sender(self) -> Address:
+        """Who mails are from."""
+        return parse_sender(self.mail_from)

@@ -7,6 +7,9 @@ from worker.services.entities import (
     Cart,
     CartLineItem,
     Customer,
+    NewNotification,
+    Notification,
+    NotificationStatus,
     Product,
     ProductChanges,
     ProductStatus,
@@ -22,6 +25,7 @@ from worker.services.errors import (
     QueryInvalid,
     SyncMarkMoved,
 )
+from worker.services.notification import NotificationService
 from worker.services.product import ProductService
 from worker.services.query import GraphResult, QueryService
 from worker.services.sync import ChangedProducts, Position, SyncMark, SyncService, SyncWindow
@@ -39,7 +43,11 @@ __all__ = [
     "EntityUnknown",
     "FieldUnknown",
     "GraphResult",
+    "NewNotification",
     "NotFound",
+    "Notification",
+    "NotificationService",
+    "NotificationStatus",
     "OperatorUnknown",
     "Position",
     "Product",

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # what pydantic reads below Python 3.12
 
 
@@ -128,3 +128,61 @@ class Customer(Entity):
     phone: str | None = None
     has_account: bool = False
     created_by: str | None = None
+
+
+class NotificationStatus(StrEnum):
+    """How far a message is on its way to its receiver."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class NewNotification(BaseModel):
+    """A message that is about to be sent.
+
+    Attributes:
+        to: The address.
+        channel: The way that it takes, such as `email`.
+        template: What it is made from.
+        data: What else is worth knowing of it.
+        resource_type: What kind of thing it is about, such as `newsletter`.
+        resource_id: Which of these.
+        receiver_id: The id of the one who gets it, such as a customer's.
+        idempotency_key: No two live notifications bear the same.
+        external_id: What the message is called where it goes, such as a mail's Message-ID.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to: str
+    channel: str
+    template: str
+    data: dict[str, Any]
+    resource_type: str
+    resource_id: str
+    receiver_id: str
+    idempotency_key: str
+    external_id: str | None = None
+
+
+class Notification(Entity):
+    """A message to somebody; `NewNotification` says what its fields mean."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    to: str
+    from_: str | None = Field(default=None, alias="from")
+    channel: str
+    template: str | None = None
+    data: dict[str, Any] | None = None
+    trigger_type: str | None = None
+    resource_id: str | None = None
+    resource_type: str | None = None
+    receiver_id: str | None = None
+    original_notification_id: str | None = None
+    idempotency_key: str | None = None
+    external_id: str | None = None
+    provider_id: str | None = None
+    provider_data: dict[str, Any] | None = None
+    status: NotificationStatus = NotificationStatus.PENDING
