@@ -44,6 +44,8 @@ class Answer:
     """Whether the connection is closed instead of an answer."""
     hangs: bool = False
     """Whether nothing comes, until the caller gives up."""
+    is_endless: bool = False
+    """Whether the body is repeated until the caller closes."""
 
 
 Misbehaviour = Callable[[Request], Answer | None]
@@ -61,6 +63,8 @@ class CatalogServer:
         self.before: Callable[[Request], Awaitable[None]] | None = None
         """Awaited at each request, before it is answered."""
         self.port = 0
+        self.most_at_once = 0
+        self._at_once = 0
         self._keys: set[str] = set()
 
     @property
@@ -100,8 +104,11 @@ class CatalogServer:
             connection = h11.Connection(h11.SERVER)
             while request := await _read(connection, reader):
                 self.requests.append(request)
+                self._at_once += 1
+                self.most_at_once = max(self.most_at_once, self._at_once)
                 if self.before is not None:
                     await self.before(request)
+                self._at_once -= 1
                 answer = self.misbehave(request)
                 if answer is None or answer.applies:
                     self._apply(request)
@@ -149,8 +156,13 @@ async def _read(connection: h11.Connection, reader: asyncio.StreamReader) -> Req
 
 
 async def _write(connection: h11.Connection, writer: asyncio.StreamWriter, answer: Answer) -> bool:
-    headers = [*answer.headers, ("content-length", str(len(answer.body)))]
-    sent = connection.send(h11.Response(status_code=answer.status, headers=headers)) or b""
+    length = [] if answer.is_endless else [("content-length", str(len(answer.body)))]
+    head = h11.Response(status_code=answer.status, headers=[*answer.headers, *length])
+    sent = connection.send(head) or b""
+    while answer.is_endless:
+        writer.write(sent + (connection.send(h11.Data(data=answer.body)) or b""))
+        await writer.drain()
+        sent = b""
     sent += connection.send(h11.Data(data=answer.body)) or b""
     sent += connection.send(h11.EndOfMessage()) or b""
     writer.write(sent)
