@@ -73,6 +73,7 @@ class Lock:
         self._timeout = timeout
         self._signal = free_signal(key)
         self._woken = False
+        self._behind: list[Waiter] = []
         self._held: _Held | None = None
 
     async def __aenter__(self) -> Self:
@@ -138,11 +139,14 @@ class Lock:
                 f"{lock_id(self.key)}, and others may have done the same work meanwhile",
             )
 
-    def _wake(self) -> None:
+    def _wake(self, behind: list[Waiter]) -> None:
+        """It is this run's turn; others wait behind it."""
         self._woken = True
+        self._behind = behind
 
     async def _taken(self) -> _Held:
         me = Waiter(workflow.info().workflow_id, workflow.info().run_id, workflow.time())
+        self._behind = []
         while True:
             self._woken = False
             held, cancellation = await _whole(self._start())
@@ -159,7 +163,7 @@ class Lock:
         try:
             return await workflow.start_child_workflow(
                 LockWorkflow.run,
-                Holding(self.key, workflow.info().workflow_id),
+                Holding(self.key, workflow.info().workflow_id, tuple(self._behind)),
                 id=lock_id(self.key),
                 parent_close_policy=workflow.ParentClosePolicy.TERMINATE,
                 static_summary=f"held by {workflow.info().workflow_id}",
@@ -176,7 +180,7 @@ class Lock:
                 raise self._too_long()
         look = workflow.start_activity(
             look_for_lock,
-            Waiting(self.key, me),
+            Waiting(self.key, me, tuple(self._behind)),
             start_to_close_timeout=LOOK_TIMEOUT,
             retry_policy=LOOKS_AGAIN,
             summary=f"waits for the lock {self.key}",
@@ -216,10 +220,11 @@ class Lock:
             waiters = await held
         except ChildWorkflowError:
             return False
-        for each in waiters:
-            # Only now, since whoever is woken before the lock's end would find it held.
-            waiter = workflow.get_external_workflow_handle(each.workflow_id, run_id=each.run_id)
-            if await _delivered(waiter.signal(self._signal)):
+        # Only now, since whoever is woken before the lock's end would find it held.
+        while waiters:
+            first, *waiters = waiters
+            run = workflow.get_external_workflow_handle(first.workflow_id, run_id=first.run_id)
+            if await _delivered(run.signal(self._signal, waiters)):
                 break
         return True
 

@@ -7,11 +7,11 @@ is terminated, times out, is retried or continues as new, also while no worker r
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
@@ -37,8 +37,12 @@ It need find out by itself only what nobody could tell it: that the holder was t
 out, or died on its way to tell.
 """
 
-_MOST_TOLD = 10
-"""Waiters that a holder learns of when it releases: it wakes the first that is still there."""
+_MOST_HANDED_ON = 100
+"""Waiters that go along when a lock goes from one holder to the next. Those behind them are put on
+the next holder's list when they look again."""
+
+_WAKING = timedelta(seconds=3)
+"""How long a released lock is left to the one who is woken. Then it is anybody's."""
 
 _MOST_SHOWN = 20
 
@@ -65,7 +69,7 @@ class Holding:
     Attributes:
         key: The lock's key.
         holder: The workflow id of the run that holds it.
-        waiters: Those who waited for it already, when its own history was getting long.
+        waiters: Those who waited for it already.
     """
 
     key: str
@@ -75,10 +79,18 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a waiter looks for: the lock, and itself."""
+    """What a waiter looks for.
+
+    Attributes:
+        key: The lock's key.
+        waiter: Itself.
+        behind: Those behind it, whom the last holder told it of. They wait on, should somebody else
+            have been quicker.
+    """
 
     key: str
     waiter: Waiter
+    behind: tuple[Waiter, ...] = ()
 
 
 def lock_id(key: str) -> str:
@@ -114,7 +126,7 @@ class LockWorkflow:
 
     @workflow.run
     async def run(self, holding: Holding) -> list[Waiter]:  # noqa: ARG002 -- __init__ has it
-        """Stay until released; the result tells whom to wake, those who waited longest first."""
+        """Stay until released; the result tells whom to wake, the one who waited longest first."""
         self._show()
         await workflow.wait_condition(
             lambda: self._released or workflow.info().is_continue_as_new_suggested()
@@ -123,7 +135,7 @@ class LockWorkflow:
             # Many have come and gone. The lock stays held: a workflow that continues as new keeps
             # its id and its parent.
             workflow.continue_as_new(replace(self._holding, waiters=tuple(self._in_order())))
-        return self._in_order()[:_MOST_TOLD]
+        return self._in_order()[:_MOST_HANDED_ON]
 
     @workflow.signal(name=RELEASE)
     def release(self) -> None:
@@ -131,9 +143,9 @@ class LockWorkflow:
         self._released = True
 
     @workflow.signal(name=WAIT)
-    def wait(self, waiter: Waiter) -> None:
-        """Take note of somebody who waits."""
-        self._waiters[waiter.run_id] = waiter
+    def wait(self, waiters: list[Waiter]) -> None:
+        """Take note of who waits."""
+        self._waiters |= {each.run_id: each for each in waiters}
         self._show()
 
     @workflow.signal(name=LEAVE)
@@ -174,18 +186,43 @@ async def look_for_lock(waiting: Waiting) -> None:
     Looking again is the activity's retry: it adds nothing to the waiter's history, however long it
     waits, and meanwhile takes no place on a worker.
     """
-    lock = activity.client().get_workflow_handle(lock_id(waiting.key))
+    client, info = activity.client(), activity.info()
+    lock = client.get_workflow_handle(lock_id(waiting.key))
     held = await _if_open(lock.describe())
-    if held is None or held.status != WorkflowExecutionStatus.RUNNING:
+    if held is None:
         return
-    # One's own last look is remembered by the server. Each holder starts with an empty list.
-    if list(activity.info().heartbeat_details) != [held.run_id]:
-        if not await _if_open(_told(lock.signal(WAIT, waiting.waiter))):
+    if held.status != WorkflowExecutionStatus.RUNNING:
+        if await _is_promised(client, held, waiting.waiter, now=info.started_time):
+            raise _not_yet(f"the lock '{waiting.key}' is about to go to who waited longer")
+        return
+    # One's own last look is remembered by the server. A new holder may not have this one listed.
+    if list(info.heartbeat_details) != [held.run_id]:
+        waiters = [waiting.waiter, *waiting.behind]
+        if not await _if_open(_told(lock.signal(WAIT, waiters))):
             return
         activity.heartbeat(held.run_id)
-    raise ApplicationError(
-        _held_by(waiting.key, held), type="LockHeld", category=ApplicationErrorCategory.BENIGN
+    raise _not_yet(
+        f"the lock '{waiting.key}' has been held by {held.parent_id} since "
+        f"{held.start_time:%F %T} UTC"
     )
+
+
+async def _is_promised(
+    client: Client, ended: WorkflowExecutionDescription, me: Waiter, *, now: datetime
+) -> bool:
+    """Whether a lock was released just now, and somebody else is being woken for it."""
+    if ended.status != WorkflowExecutionStatus.COMPLETED or ended.close_time is None:
+        return False
+    if now - ended.close_time > _WAKING:
+        return False
+    handle = client.get_workflow_handle_for(LockWorkflow.run, ended.id, run_id=ended.run_id)
+    first = (await handle.result(follow_runs=False))[:1]
+    return bool(first) and first[0].run_id != me.run_id
+
+
+def _not_yet(message: str) -> ApplicationError:
+    # An answer like any other: no warning in the worker's log.
+    return ApplicationError(message, type="LockHeld", category=ApplicationErrorCategory.BENIGN)
 
 
 async def _told(signal: Any) -> bool:
@@ -201,7 +238,3 @@ async def _if_open(asking: Any) -> Any:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
         return None
-
-
-def _held_by(key: str, held: WorkflowExecutionDescription) -> str:
-    return f"the lock '{key}' has been held by {held.parent_id} since {held.start_time:%F %T} UTC"

@@ -503,7 +503,7 @@ async def test_a_lock_that_many_waited_for_stays_held_while_its_history_begins_a
         await until_waiting(client, key, waiter)
         gone = Waiter("nobody", str(uuid.uuid4()), 0.0)
         while (await lock.describe()).run_id == first:
-            await lock.signal(LockWorkflow.wait, gone)
+            await lock.signal(LockWorkflow.wait, [gone])
             await lock.signal(LockWorkflow.leave, gone)
             assert await holder_of(client, key) == holder.first_execution_run_id
         assert f"- `{waiter.id}`" in await shown(client, key)
