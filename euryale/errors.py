@@ -254,6 +254,12 @@ class RunUnderWay(EuryaleError):
     code = "EUR309"
 
 
+class UndoRefused(EuryaleError):
+    """A run can't be taken back as it was asked for."""
+
+    code = "EUR310"
+
+
 class RehearsalBlind(EuryaleError):
     """A rehearsal needs what only a mutation, which it doesn't carry out, would tell."""
 

@@ -25,11 +25,13 @@ from euryale.cli.jobs import check, list_jobs
 from euryale.cli.next import next_firings
 from euryale.cli.pause import pause, resume
 from euryale.cli.plan import plan
+from euryale.cli.rehearse import rehearse
 from euryale.cli.run import run
 from euryale.cli.run_logs import logs
 from euryale.cli.runs import runs
 from euryale.cli.show import show
 from euryale.cli.simulate import simulate
+from euryale.cli.undo import undo
 from euryale.cli.why import why
 from euryale.cli.worker import worker
 
@@ -49,7 +51,9 @@ cli.command("show")(show)
 cli.command("plan")(plan)
 cli.command("apply")(apply)
 cli.command("run")(run)
+cli.command("rehearse")(rehearse)
 cli.command("cancel")(cancel)
+cli.command("undo")(undo)
 cli.command("runs")(runs)
 cli.command("logs")(logs)
 cli.command("pause")(pause)

@@ -118,15 +118,12 @@ class StepOptions(TypedDict, total=False):
     words: str
 
 
-Marked = Callable[[Step[Activities, Input, Output, Undo]], Step[Activities, Input, Output, Undo]]
-
-
 # One signature for each choice: a type checker would take an option that isn't given for one that
 # fits no step.
 @overload
 def step(
     name: str, *, compensation: None, **options: Unpack[StepOptions]
-) -> Marked[Activities, Input, Output, None]: ...
+) -> Callable[[Step[Activities, Input, Output, None]], Step[Activities, Input, Output, None]]: ...
 @overload
 def step(
     name: str,
@@ -134,11 +131,11 @@ def step(
     compensation: None,
     preview: Callable[[Activities, Input], Awaitable[Output]],
     **options: Unpack[StepOptions],
-) -> Marked[Activities, Input, Output, None]: ...
+) -> Callable[[Step[Activities, Input, Output, None]], Step[Activities, Input, Output, None]]: ...
 @overload
 def step(
     name: str, *, compensation: Compensation[Activities, Undo], **options: Unpack[StepOptions]
-) -> Marked[Activities, Input, Output, Undo]: ...
+) -> Callable[[Step[Activities, Input, Output, Undo]], Step[Activities, Input, Output, Undo]]: ...
 @overload
 def step(
     name: str,
@@ -146,7 +143,7 @@ def step(
     compensation: Compensation[Activities, Undo],
     unfinished: Callable[[Unfinished[Input]], Undo],
     **options: Unpack[StepOptions],
-) -> Marked[Activities, Input, Output, Undo]: ...
+) -> Callable[[Step[Activities, Input, Output, Undo]], Step[Activities, Input, Output, Undo]]: ...
 @overload
 def step(
     name: str,
@@ -154,7 +151,7 @@ def step(
     compensation: Compensation[Activities, Undo],
     preview: Callable[[Activities, Input], Awaitable[Output]],
     **options: Unpack[StepOptions],
-) -> Marked[Activities, Input, Output, Undo]: ...
+) -> Callable[[Step[Activities, Input, Output, Undo]], Step[Activities, Input, Output, Undo]]: ...
 @overload
 def step(
     name: str,
@@ -163,7 +160,7 @@ def step(
     unfinished: Callable[[Unfinished[Input]], Undo],
     preview: Callable[[Activities, Input], Awaitable[Output]],
     **options: Unpack[StepOptions],
-) -> Marked[Activities, Input, Output, Undo]: ...
+) -> Callable[[Step[Activities, Input, Output, Undo]], Step[Activities, Input, Output, Undo]]: ...
 def step(
     name: str,
     *,

@@ -196,7 +196,9 @@ class VaultScript:
         async with Saga() as saga:
             return [await self.do(saga, operation) for operation in script]
 
-    async def do(self, saga: Saga, operation: Operation) -> Any:
+    async def do(  # noqa: C901, PLR0911 -- one case for each word of a script
+        self, saga: Saga, operation: Operation
+    ) -> Any:
         match operation:
             case ["put" | "put sure" as kind, key, value, *rest]:
                 method = VaultActivities.put if kind == "put" else VaultActivities.put_sure
