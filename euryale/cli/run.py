@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from euryale.runs.overlap import Way
     from euryale.runs.runs import Run
 
-_VARIABLE = "EURYALE_DATA"
+DATA_VARIABLE = "EURYALE_DATA"
 
 _POLLED = timedelta(seconds=75)
 """A worker asks for work at least once a minute, the length of its long poll."""
@@ -43,7 +43,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--data",
-            envvar=_VARIABLE,
+            envvar=DATA_VARIABLE,
             metavar="JSON|FIELD=VALUE",
             help="What the handler gets as `data`: a JSON object instead of what the config says "
             "(`-` reads it from the standard input), or single fields over it; repeatable.",
@@ -77,7 +77,7 @@ def run(
 
         project = load_project(app)
         job = project.job(name)
-        texts = _texts(context, data or ())
+        texts = data_texts(context, data or ())
         order = _Order(
             job=job,
             # Wrong data is refused before anything is asked of the server.
@@ -99,11 +99,12 @@ def run(
             raise typer.Exit(FAILED)
 
 
-def _texts(context: typer.Context, given: Sequence[str]) -> list[str]:
+def data_texts(context: typer.Context, given: Sequence[str]) -> list[str]:
+    """What `--data` says: `-` is read from the standard input."""
     source = context.get_parameter_source("data")
     if source is not None and source.name == "ENVIRONMENT":
         # It holds one text, which the command line's parser has split at its spaces.
-        given = [os.environ[_VARIABLE]]
+        given = [os.environ[DATA_VARIABLE]]
     return [sys.stdin.read() if text == "-" else text for text in given]
 
 

@@ -9,6 +9,7 @@ clock put forward when it fires.
 """
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
 from euryale.rehearsal.stage import Stage
+from euryale.sagas.lock_workflow import LOCK_WORKFLOW
 
 _INWARD = frozenset(
     {
@@ -35,6 +37,8 @@ _INWARD = frozenset(
     }
 )
 """Commands that reach nothing but the workflow itself and what it has started."""
+
+_LOCAL_ACTIVITY_CHECK = "__temporal_assert_local_activity_valid"
 
 _SHORTEST = timedelta(seconds=1)
 """Waits up to this are waited for."""
@@ -71,7 +75,9 @@ class RehearsalRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """See the base class."""
-        return _Guarded(self._inner.create_instance(det), self)
+        # The SDK refuses a local activity that its worker doesn't have, before anybody can note it.
+        functions = {**det.extern_functions, _LOCAL_ACTIVITY_CHECK: lambda _: None}
+        return _Guarded(self._inner.create_instance(replace(det, extern_functions=functions)), self)
 
     def outward(self, command: Any) -> str:
         """What a command would do beyond the rehearsal, in words; empty if it does nothing so."""
@@ -185,7 +191,8 @@ class _Waits:
                     known.pop(order.seq, None)
             elif kind in {"schedule_activity", "schedule_local_activity"}:
                 self._others.add(("activity", order.seq))
-            elif kind == "start_child_workflow_execution":
+            elif kind == "start_child_workflow_execution" and order.workflow_type != LOCK_WORKFLOW:
+                # A lock is open as long as it is held, and not waited for.
                 self._others.add(("child", order.seq))
         if self._others or not self._timers:
             return

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
-from pydantic_core import to_jsonable_python
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue, RetryPolicy
@@ -36,10 +35,12 @@ from temporalio.worker import (
 from euryale.rehearsal.activities import KnownActivity
 from euryale.rehearsal.children import RehearsedChild, StandInChild
 from euryale.rehearsal.place import line_of
-from euryale.rehearsal.stage import Key, Noted, Stage
-from euryale.rehearsal.unknown import SawNoFurther, Unknown, unknown_of, unknowns_in
+from euryale.rehearsal.stage import Key, Noted, Stage, What
+from euryale.rehearsal.unknown import SawNoFurther, Unknown, plain, unknown_of, unknowns_in
 from euryale.rehearsal.unknown_payload import is_unknown
-from euryale.sagas.step import StepResponse
+from euryale.sagas.run_undo import UNDO_WORKFLOW
+from euryale.sagas.step import UNDO_PREFIX, StepResponse
+from euryale.sagas.undo_report import UndoReport
 
 BLIND = "RehearsalBlind"
 """The type of the failure of a workflow that could not see further."""
@@ -54,10 +55,7 @@ _CALLS_BETWEEN_PAUSES = 200
 """Calls that nothing is waited for, until the workflow gives its thread back for a moment: Temporal
 takes one that keeps it for two seconds for hung."""
 
-_UNDO = "undo:"
-"""What the ids of compensating activities begin with."""
-
-_ENGINE = "euryale."
+_ENGINE = "euryale"
 """What the names of the engine's own activities begin with."""
 
 _Call = StartActivityInput | StartLocalActivityInput
@@ -168,21 +166,18 @@ class _Outbound(WorkflowOutboundInterceptor):
                 replace(call, retry_policy=_fewer(call.retry_policy))
             )
             return handle
-        compensates = (call.activity_id or "").startswith(_UNDO) or (
+        compensates = (call.activity_id or "").startswith(UNDO_PREFIX) or (
             known is not None and known.kind == "compensation"
         )
         fails = self._stage.fails(key, name)
         self._note(
             key,
-            Noted(
-                what="compensation" if compensates else "mutation",
-                name=name,
-                arguments=_named(call, known),
-                workflow=workflow.info().workflow_type,
-                where=self._stage.here(),
-                failed=fails,
-                summary=getattr(call, "summary", None) or "",
-            ),
+            "compensation" if compensates else "mutation",
+            name,
+            _named(call, known),
+            failed=fails,
+            id=call.activity_id or "",
+            summary=getattr(call, "summary", None) or "",
         )
         if fails:
             return self._handle(self._failed_on_purpose(call))
@@ -250,18 +245,12 @@ class _Outbound(WorkflowOutboundInterceptor):
     ) -> workflow.ChildWorkflowHandle[Any, Any]:
         """Rehearse a workflow of the application, too; note the start of any other one."""
         key = self._key()
+        if input.workflow == UNDO_WORKFLOW:
+            # It reads what was done in histories, and those of a rehearsal know of nothing.
+            self._stage.take_back(key, input.args[0].run_id, workflow.info().workflow_type)
+            return StandInChild(UndoReport(), input.id, lambda *_: None)
         if input.workflow not in self._stage.workflows:
-            self._note(
-                key,
-                Noted(
-                    what="start",
-                    name=input.workflow,
-                    arguments=_numbered(input.args),
-                    workflow=workflow.info().workflow_type,
-                    where=self._stage.here(),
-                    summary=input.id,
-                ),
-            )
+            self._note(key, "start", input.workflow, _numbered(input.args), id=input.id)
             result = self._unknown(input.workflow, input.workflow)
             return StandInChild(result, input.id, functools.partial(self._note_signal, input.id))
         handle = await self.next.start_child_workflow(
@@ -277,6 +266,8 @@ class _Outbound(WorkflowOutboundInterceptor):
                 parent_close_policy=workflow.ParentClosePolicy.TERMINATE,
             )
         )
+        if handle.first_execution_run_id:
+            self._stage.runs(handle.first_execution_run_id, handle.id)
         child = RehearsedChild(self._outcome(handle, input.workflow), handle, input.id)
         if input.parent_close_policy == workflow.ParentClosePolicy.ABANDON:
             self._abandoned.append(child)
@@ -308,16 +299,7 @@ class _Outbound(WorkflowOutboundInterceptor):
         self._note_signal(input.workflow_id, input.signal, input.args)
 
     def _note_signal(self, workflow_id: str, signal: str, args: Any) -> None:
-        self._note(
-            self._key(),
-            Noted(
-                what="signal",
-                name=signal,
-                arguments={"workflow_id": workflow_id, **_numbered(args)},
-                workflow=workflow.info().workflow_type,
-                where=self._stage.here(),
-            ),
-        )
+        self._note(self._key(), "signal", signal, {"workflow_id": workflow_id, **_numbered(args)})
 
     def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:  # noqa: A002 -- Temporal's name
         """Go on in the rehearsal, on its own task queue."""
@@ -325,7 +307,7 @@ class _Outbound(WorkflowOutboundInterceptor):
 
     async def start_nexus_operation(self, input: StartNexusOperationInput[Any, Any]) -> Any:  # noqa: A002 -- Temporal's name
         """See no further than a call into another namespace."""
-        self.needs(f"the Nexus operation {input.service}.{input.operation_name}")
+        self.needs(f"Nexus operation {input.service}.{input.operation_name}")
         raise SawNoFurther(input.operation_name)
 
     # --- what isn't known ---------------------------------------------------------------------
@@ -333,13 +315,19 @@ class _Outbound(WorkflowOutboundInterceptor):
     def needs(self, of: str, where: str = "", source: str = "") -> None:
         """Note that the workflow, at this line, needs a value that nobody knows."""
         info = workflow.info()
-        known = self._stage.activities.get(source or _source(self._stage, of))
+        source = source or _source(self._stage, of)
+        known = self._stage.activities.get(source)
         mend = ""
         if known is not None:
             form = "@step(…, preview=…)" if known.step else '@mutation(preview="…")'
-            mend = f"give {known.name} a preview, {form}, and a rehearsal sees further"
+            mend = f"Give {source} a preview, {form}, and a rehearsal sees further"
+        part = f" ({of})" if source and of != source else ""
         self._stage.saw_no_further(
-            info.workflow_id, info.workflow_type, f"needs what {of} is", mend, where
+            info.workflow_id,
+            info.workflow_type,
+            f"needs the result of {source or of}{part}",
+            mend,
+            where,
         )
 
     def _unknown(self, of: str, source: str) -> Unknown:
@@ -350,8 +338,8 @@ class _Outbound(WorkflowOutboundInterceptor):
         self._stage.saw_no_further(
             info.workflow_id,
             info.workflow_type,
-            f"goes on only when {read} sees what was changed, and here nothing is",
-            "let it read all that it will change first",
+            f"goes round in circles: it waits for {read} to see what it changed, and nothing is",
+            "Let it read all that it will change before it changes anything",
         )
         raise SawNoFurther(read)
 
@@ -363,14 +351,29 @@ class _Outbound(WorkflowOutboundInterceptor):
         if blind is not None:
             raise SawNoFurther(blind.reason)
         self._calls += 1
+        self._stage.runs(info.run_id, info.workflow_id)
         return info.run_id, self._calls
 
-    def _note(self, key: Key, noted: Noted) -> None:
-        self._stage.note(key, workflow.info().workflow_id, noted)
+    def _note(
+        self, key: Key, what: What, name: str, arguments: dict[str, Any], **more: Any
+    ) -> None:
+        info = workflow.info()
+        self._stage.note(
+            key,
+            Noted(
+                what=what,
+                name=name,
+                arguments=arguments,
+                workflow=info.workflow_type,
+                workflow_id=info.workflow_id,
+                where=self._stage.here(),
+                **more,
+            ),
+        )
 
     def _own_id(self, workflow_id: str) -> str:
         own = workflow.info().workflow_id
-        return workflow_id if workflow_id.startswith(own) else f"{own}/{workflow_id}"
+        return workflow_id if workflow_id.startswith(f"{own}/") else f"{own}/{workflow_id}"
 
 
 def _source(stage: Stage, of: str) -> str:
@@ -395,26 +398,18 @@ def _named(call: _Call, known: KnownActivity | None) -> dict[str, Any]:
     """A call's arguments by name, in terms of JSON."""
     if len(call.args) == 1 and type(call.args[0]) is RawValue:
         # A durable service's: all arguments in one, by their names.
-        arguments = _plain(_decoded(call.args[0].payload))
+        arguments = plain(_decoded(call.args[0].payload))
         return arguments if isinstance(arguments, dict) else {"argument": arguments}
     if known is None or len(known.parameters) < len(call.args):
         return _numbered(call.args)
-    named = dict(zip(known.parameters, map(_plain, call.args), strict=False))
+    named = dict(zip(known.parameters, map(plain, call.args), strict=False))
     only = next(iter(named.values())) if len(named) == 1 else None
     # One input that is a model says more by its fields.
     return only if isinstance(only, dict) and only and "unknown" not in only else named
 
 
 def _numbered(args: Any) -> dict[str, Any]:
-    return {f"argument {number}": _plain(each) for number, each in enumerate(args, 1)}
-
-
-def _plain(value: Any) -> Any:
-    return to_jsonable_python(value, fallback=_fallback, serialize_unknown=True)
-
-
-def _fallback(value: Any) -> Any:
-    return {"unknown": unknown_of(value)} if type(value) is Unknown else repr(value)
+    return {f"argument {number}": plain(each) for number, each in enumerate(args, 1)}
 
 
 def _fewer(policy: RetryPolicy | None) -> RetryPolicy:

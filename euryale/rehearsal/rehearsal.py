@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from euryale.app import Euryale
 from euryale.build import build_id
@@ -27,12 +27,14 @@ from euryale.rehearsal.activities import KnownActivity, known_activities, rehear
 from euryale.rehearsal.guard import RehearsalRunner
 from euryale.rehearsal.interceptor import BLIND, RehearsalInterceptor
 from euryale.rehearsal.stage import Blind, FailAt, Noted, Stage
+from euryale.rehearsal.unknown import plain
 from euryale.rehearsal.unknown_payload import rehearsal_converter
 from euryale.runs.job_workflow import JobWorkflow
 from euryale.runs.memo import MEMO, run_memo
 from euryale.runs.progress import Outcome, Progress, outcome_of
 from euryale.runs.run import follow
 from euryale.runs.runner import JobWorkflowRunner
+from euryale.sagas.lock_workflow import LOCK_WORKFLOW, LockWorkflow
 from euryale.sagas.step import activity_name
 from euryale.services.service_container import ServiceContainer
 
@@ -62,6 +64,7 @@ class Rehearsed:
         end: How it ended.
         outcome: What the handler returned or raised.
         noted: What it would have done, in that order.
+        left_done: The mutations of these that nothing took back.
         blind: Where it saw no further, one for each workflow.
         reads: How often each read was called.
         skipped: How much waiting was cut short.
@@ -78,6 +81,7 @@ class Rehearsed:
     end: End
     outcome: Outcome
     noted: tuple[Noted, ...]
+    left_done: tuple[Noted, ...]
     blind: tuple[Blind, ...]
     reads: Mapping[str, int]
     skipped: timedelta
@@ -87,6 +91,15 @@ class Rehearsed:
     fail_at_calls: int
     failed_on_purpose: bool
     activities: Mapping[str, KnownActivity]
+
+    @property
+    def answered(self) -> bool:
+        """Whether it tells what it was asked; a failure that nobody asked for is none of that."""
+        if self.fail_at is not None and not self.failed_on_purpose:
+            return False
+        return self.end in {"completed", "blind"} or (
+            self.end == "failed" and self.failed_on_purpose
+        )
 
 
 def parse_fail_at(text: str, registry: Registry) -> FailAt:
@@ -152,11 +165,11 @@ async def rehearse(
     started = time.monotonic()
     number = uuid.uuid4().hex[:8]
     queue = f"{app.name}.rehearsal-{number}"
-    workflows = frozenset(workflows_by_name(registry.parts.workflows)) | registry.jobs.keys()
+    served = {LOCK_WORKFLOW, *registry.jobs, *workflows_by_name(registry.parts.workflows)}
     stage = Stage(
         root,
         known_activities(registry),
-        frozenset(name for name in workflows if name is not None),
+        frozenset(name for name in served if name is not None),
         fail_at,
     )
     # Bytes that the client's codec makes of payloads are read by its own worker only.
@@ -166,19 +179,21 @@ async def rehearse(
     )
     own = Client(**config)
     async with _worker(own, registry, stage, queue):
-        handle = await own.start_workflow(
-            job.name,
-            given,
-            id=f"{app.name}/.rehearsal/{job.name}/{number}",
-            task_queue=queue,
-            memo={MEMO: run_memo(job.config)},
-            static_summary=f"a rehearsal of {job.name}: it changes nothing",
-            execution_timeout=_LONGEST,
-        )
+        workflow_id = f"{app.name}/.rehearsal/{job.name}/{number}"
         try:
+            handle = await own.start_workflow(
+                job.name,
+                given,
+                id=workflow_id,
+                task_queue=queue,
+                memo={MEMO: run_memo(job.config)},
+                static_summary=f"a rehearsal of {job.name}: it changes nothing",
+                execution_timeout=_LONGEST,
+            )
             progress, waits = await _watch(own, handle, stage, patience, tell)
         finally:
-            await asyncio.shield(_end(handle))
+            # Whoever gives up in the middle of the start doesn't know whether it came about.
+            await asyncio.shield(_end(own, workflow_id))
     ended = progress.ended is not None
     outcome = await outcome_of(own, progress) if ended else Outcome(succeeded=False)
     end: End = "waits"
@@ -188,10 +203,11 @@ async def rehearse(
             end = "blind"
     return Rehearsed(
         job=job.name,
-        workflow_id=handle.id,
+        workflow_id=workflow_id,
         end=end,
-        outcome=outcome,
+        outcome=replace(outcome, result=plain(outcome.result)),
         noted=tuple(stage.noted.values()),
+        left_done=tuple(each for _, each in stage.left_done()),
         blind=tuple(stage.blind.values()),
         reads=dict(stage.reads),
         skipped=stage.skipped,
@@ -204,6 +220,12 @@ async def rehearse(
     )
 
 
+def _engine_passed_through() -> WorkflowRunner:
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules("euryale")
+    )
+
+
 @contextlib.asynccontextmanager
 async def _worker(
     client: Client, registry: Registry, stage: Stage, queue: str
@@ -212,7 +234,7 @@ async def _worker(
     container = ServiceContainer(parts.services, parts.providers)
     activities = rehearsal_activities(container, registry, stage.activities)
     runner = RehearsalRunner(
-        JobWorkflowRunner(registry, SandboxedWorkflowRunner(), parts.workflows),
+        JobWorkflowRunner(registry, _engine_passed_through(), parts.workflows),
         stage,
         served=[activity_name(each) for each in activities],
         task_queue=queue,
@@ -220,7 +242,7 @@ async def _worker(
     worker = Worker(
         client,
         task_queue=queue,
-        workflows=[JobWorkflow, *parts.workflows],
+        workflows=[JobWorkflow, LockWorkflow, *parts.workflows],
         activities=activities,
         workflow_runner=runner,
         interceptors=[RehearsalInterceptor(stage)],
@@ -281,7 +303,8 @@ def _is_own(file: str) -> bool:
     return "site-packages" not in file and "/euryale/" not in file and "/asyncio/" not in file
 
 
-async def _end(handle: WorkflowHandle[Any, Any]) -> None:
+async def _end(client: Client, workflow_id: str) -> None:
     """Leave nothing behind; the children of a workflow that is terminated end with it."""
     with contextlib.suppress(RPCError):
+        handle = client.get_workflow_handle(workflow_id)
         await handle.terminate("the rehearsal is over", rpc_timeout=_ASKED_FOR)

@@ -9,17 +9,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from euryale.rehearsal.activities import KnownActivity
 from euryale.rehearsal.place import application_line
+from euryale.sagas.step import undo_id
 
 T = TypeVar("T")
-Key = tuple[str, int]
-"""A run's id, and which of its calls it is."""
+Key = tuple[str, *tuple[int, ...]]
+"""A run's id, and which of its calls it is; of what follows from one call, which of these."""
+
+What = Literal["mutation", "compensation", "start", "signal"]
+"""What a workflow would have done; `start` is that of another workflow."""
 
 ROUNDS = 20
 """How often a workflow may do the very same over after the very same read, until it is taken for a
@@ -52,17 +56,21 @@ class Noted:
         name: The activity's, the workflow's or the signal's name.
         arguments: What it would have been given, by name, in terms of JSON.
         workflow: The type of the workflow.
+        workflow_id: Its id.
         where: The line of the application, as `file:line`.
         failed: Whether it failed on purpose.
+        id: The id of the activity; empty where its caller gave it none.
         summary: What its caller says of it.
     """
 
-    what: Literal["mutation", "compensation", "start", "signal"]
+    what: What
     name: str
     arguments: Mapping[str, Any]
     workflow: str
+    workflow_id: str
     where: str
     failed: bool = False
+    id: str = ""
     summary: str = ""
 
 
@@ -109,11 +117,13 @@ class Stage:
         self.blind: dict[str, Blind] = {}
         self.reads: Counter[str] = Counter()
         self.skipped = timedelta(0)
+        self.taken_back: set[Key] = set()
         self.progressed = time.monotonic()
         self._root = root
         self._calls: Counter[str] = Counter()
         self._decided: dict[tuple[Key, str], Any] = {}
         self._courses: dict[str, _Course] = {}
+        self._workflows: dict[str, str] = {}
         # Temporal's SDK executes workflows on several threads.
         self._lock = threading.RLock()
 
@@ -151,16 +161,59 @@ class Stage:
         """A line as seen from the project's root, if it lies below that."""
         return line.removeprefix(f"{self._root}/")
 
-    def note(self, key: Key, workflow_id: str, noted: Noted) -> None:
+    def note(self, key: Key, noted: Noted) -> None:
         """Note something that a workflow would have done; nothing of one that saw no further."""
 
         def decide() -> None:
             self.noted[key] = noted
-            course = self._courses.setdefault(workflow_id, _Course())
+            if noted.what == "compensation":
+                self.taken_back.update(self._compensated(noted))
+            course = self._courses.setdefault(noted.workflow_id, _Course())
             course.changes.append((key, f"{noted.name} {noted.arguments}"))
 
-        if workflow_id not in self.blind:
+        if noted.workflow_id not in self.blind:
             self.once(key, "noted", decide)
+
+    def runs(self, run_id: str, workflow_id: str) -> None:
+        """Note which workflow a run is one of."""
+        self._workflows[run_id] = workflow_id
+
+    def take_back(self, key: Key, run_id: str, workflow: str) -> None:
+        """Note what would take a whole run back, with its child workflows: the last call first."""
+
+        def decide() -> None:
+            workflow_id = self._workflows.get(run_id, run_id)
+            number = 0
+            for done, each in reversed(self.left_done()):
+                known = self.activities.get(each.name)
+                # The ids of children begin with that of their parent.
+                within = f"{each.workflow_id}/".startswith(f"{workflow_id}/")
+                if within and known is not None and known.undo:
+                    number += 1
+                    self.taken_back.add(done)
+                    self.noted[(*key, number)] = replace(
+                        each, what="compensation", name=known.undo, workflow=workflow, id=""
+                    )
+
+        self.once(key, "taken back", decide)
+
+    def left_done(self) -> list[tuple[Key, Noted]]:
+        """The mutations that nothing took back, in their order."""
+        return [
+            (key, each)
+            for key, each in self.noted.items()
+            if each.what == "mutation" and not each.failed and key not in self.taken_back
+        ]
+
+    def _compensated(self, compensation: Noted) -> list[Key]:
+        """The mutation that a compensation takes back, by the id that they share."""
+        return [
+            key
+            for key, each in self.noted.items()
+            if each.what == "mutation"
+            and each.workflow_id == compensation.workflow_id
+            and undo_id(each.id) == compensation.id
+        ]
 
     def read(self, key: Key, workflow_id: str, read: str) -> bool:
         """Note a read, and tell whether the workflow runs in circles.

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from euryale.rehearsal.place import is_engine, is_logging
 
@@ -136,3 +137,12 @@ def unknowns_in(value: Any) -> Iterator[Unknown]:
     elif is_dataclass(kind):
         for field in fields(kind):
             yield from unknowns_in(getattr(value, field.name, None))
+
+
+def plain(value: Any) -> Any:
+    """A value in terms of JSON, in which an unknown one is `{"unknown": "product.create.id"}`."""
+    return to_jsonable_python(value, fallback=_fallback)
+
+
+def _fallback(value: Any) -> Any:
+    return {"unknown": unknown_of(value)} if type(value) is Unknown else repr(value)
