@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -27,12 +27,12 @@ from euryale.sagas.lock_workflow import (
     lock_id,
     look_for_lock,
 )
+from euryale.sagas.settlement import shielded
 
 LONGEST_KEY = 200
 """Characters that a key may have."""
 
 _Held = workflow.ChildWorkflowHandle[LockWorkflow, list[Waiter]]
-_T = TypeVar("_T")
 
 
 class Lock:
@@ -128,7 +128,7 @@ class Lock:
         held, self._held = self._held, None
         if held is None:
             return
-        kept, cancellation = await _whole(self._let_go(held))
+        kept, cancellation = await shielded(self._let_go(held))
         workflow.set_signal_handler(self._signal, None)
         if cancellation is not None:
             raise cancellation
@@ -149,9 +149,9 @@ class Lock:
         self._behind = []
         while True:
             self._woken = False
-            held, cancellation = await _whole(self._start())
+            held, cancellation = await shielded(self._start())
             if held is not None and cancellation is not None:
-                await _whole(self._let_go(held))
+                await shielded(self._let_go(held))
             if cancellation is not None:
                 raise cancellation
             if held is not None:
@@ -202,7 +202,7 @@ class Lock:
         """Wait no longer, and say so, lest the holder wakes this run instead of the next."""
         _give_up(look)
         lock = workflow.get_external_workflow_handle(lock_id(self.key))
-        await _whole(_delivered(lock.signal(LEAVE, me)))
+        await shielded(_delivered(lock.signal(LEAVE, me)))
 
     def _too_long(self) -> ApplicationError:
         seconds = self._timeout.total_seconds() if self._timeout else 0
@@ -242,20 +242,6 @@ async def _delivered(signal: Coroutine[Any, Any, None]) -> bool:
     except FailureError:
         return False
     return True
-
-
-async def _whole(work: Coroutine[Any, Any, _T]) -> tuple[_T, asyncio.CancelledError | None]:
-    """Wait for the work however often the waiting is cancelled, and tell of the cancellation."""
-    task = asyncio.ensure_future(work)
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():  # the run is taken out of the worker's cache
-                raise
-            cancellation = error
-    return task.result(), cancellation
 
 
 def _failure(kind: str, message: str) -> ApplicationError:

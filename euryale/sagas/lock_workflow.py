@@ -16,7 +16,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
-LOCK_WORKFLOW = "euryale-lock"
+LOCK_WORKFLOW = "euryale.lock"
 LOOK = f"{LOCK_WORKFLOW}.look"
 
 RELEASE = "release"
@@ -98,7 +98,7 @@ def lock_id(key: str) -> str:
 
     Example:
         >>> lock_id("products")
-        'euryale-lock/products'
+        'euryale.lock/products'
     """
     return f"{LOCK_WORKFLOW}/{key}"
 
@@ -108,7 +108,7 @@ def free_signal(key: str) -> str:
 
     Example:
         >>> free_signal("products")
-        'euryale-lock.free/products'
+        'euryale.lock.free/products'
     """
     return f"{LOCK_WORKFLOW}.free/{key}"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from euryale.registry import Registry
+from euryale.sagas.lock_workflow import LOOK
 from euryale.sagas.step import StepMark, activity_name, step_mark
 from euryale.services.method import Method, ServiceDefinition
 from euryale.services.service import declared_mark
@@ -35,7 +36,8 @@ class Ways:
     Attributes:
         steps: Its steps.
         mutations: The mutations of its services.
-        harmless: Activities that leave nothing to take back: reads, and previews of steps.
+        harmless: Activities that leave nothing to take back: reads, previews of steps, and looks
+            for a lock.
         served: Every activity of the application.
     """
 
@@ -61,7 +63,7 @@ def ways_of(registry: Registry) -> Ways:
     return Ways(
         steps=steps,
         mutations=mutations,
-        harmless=frozenset(reads | marked | previews),
+        harmless=frozenset(reads | marked | previews | {LOOK}),
         served=frozenset({*native, *reads, *mutations}),
     )
 

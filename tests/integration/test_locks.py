@@ -31,6 +31,8 @@ from euryale import Euryale, EuryalePlugin, instance, mutation
 from euryale.runs.runs import belongs
 from euryale.sagas.lock_workflow import LOCK_WORKFLOW, LockWorkflow, Waiter, lock_id
 from euryale.server.server import DYNAMIC_CONFIG
+from euryale.undo.undo_plan import plan_undo
+from euryale.undo.ways import ways_of
 from euryale.worker import make_worker
 
 Run = WorkflowHandle[Any, Any]
@@ -544,7 +546,7 @@ class Diary:
         self._paper.lines.append(line)
 
 
-async def test_jobs_that_the_plugin_serves_may_hold_locks_and_locks_are_no_runs_of_theirs(
+async def test_jobs_that_the_plugin_serves_may_hold_locks(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
@@ -571,7 +573,17 @@ async def test_jobs_that_the_plugin_serves_may_hold_locks_and_locks_are_no_runs_
     lines = paper.lines
     assert sorted(lines[::2]) == ["0", "1", "2", "3", "4"]
     assert lines[::2] == lines[1::2]
-    assert not belongs(name, LOCK_WORKFLOW, lock_id("diary"))
+    waited = [
+        run for run in runs if "START_CHILD_WORKFLOW_EXECUTION_FAILED" in await events_of(run)
+    ]
+    assert waited
+    for run in waited:
+        undo = await plan_undo(
+            client, name, ways_of(plugin.registry), run.id, run.first_execution_run_id or ""
+        )
+        # Neither the lock nor the waiting is something to take back.
+        assert {each.step for each in undo.left} == {"diary.write"}
+        assert not undo.layers
 
 
 @pytest.mark.parametrize("app", ["shop", LOCK_WORKFLOW])
