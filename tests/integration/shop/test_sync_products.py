@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,16 @@ from sqlalchemy import insert, select, update
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError, CancelledError, FailureError
+from temporalio.testing import WorkflowEnvironment
 
+import worker.catalog
 from euryale import EuryalePlugin
 from euryale.runs.run import start_run
 from euryale.worker import make_worker
 from worker.app import app
+from worker.catalog import CONNECTIONS
 from worker.seed import PRODUCTS, seed
 from worker.services import SyncMark
 from worker.services.rows import table_of
@@ -155,7 +160,7 @@ async def test_a_later_sync_sends_what_was_changed_and_removes_what_was_deleted(
 async def test_products_of_one_and_the_same_time_are_all_sent_once(
     shop: Shop, catalog: CatalogServer
 ) -> None:
-    ids = [f"prod_{number:04}" for number in range(2_100)]
+    ids = [f"prod_{number:04}" for number in range(250)]
     await shop.add(*ids)
     assert (await shop.sync())["replaced"] == len(ids)
     assert catalog.sent == ids
@@ -282,6 +287,94 @@ async def test_a_catalog_that_takes_few_products_at_a_time_gets_all_in_the_end(
     ]
     assert timers
     assert set(timers) == {timedelta(seconds=1)}
+
+
+async def test_no_more_requests_are_under_way_than_the_catalog_has_connections(
+    shop: Shop, catalog: CatalogServer
+) -> None:
+    await shop.add(*(f"prod_{number:03}" for number in range(150)))
+
+    async def take_a_while(_request: Request) -> None:
+        await asyncio.sleep(0.005)
+
+    catalog.before = take_a_while
+    await shop.sync()
+    assert 1 < catalog.most_at_once <= CONNECTIONS
+
+
+async def test_a_catalog_that_hangs_is_asked_again_with_the_same_key(
+    shop: Shop, catalog: CatalogServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.catalog, "_REQUEST", timedelta(seconds=0.5))
+    await shop.add("prod_1")
+    catalog.misbehave = once(Answer(applies=True, hangs=True), of("prod_1"))
+    assert (await shop.sync())["replaced"] == 1
+    assert len(catalog.requests) == 2
+    assert len({request.key for request in catalog.requests}) == 1
+    assert catalog.applied == ["prod_1"]
+
+
+async def test_a_sync_that_is_cancelled_leaves_the_mark(shop: Shop, catalog: CatalogServer) -> None:
+    await shop.add(*(f"prod_{number:03}" for number in range(150)))
+    cancelled = asyncio.Event()
+
+    async def cancel(request: Request) -> None:
+        if request.product_id == "prod_120" and not cancelled.is_set():
+            cancelled.set()
+            await handle.cancel()
+
+    catalog.before = cancel
+    handle = await shop.start()
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert cancelled.is_set()
+    assert await shop.mark() is None
+
+
+async def test_more_refusals_than_can_be_meant_fail_the_sync(
+    shop: Shop, catalog: CatalogServer
+) -> None:
+    await shop.add(*(f"prod_{number:04}" for number in range(1_001)))
+    catalog.misbehave = lambda _request: Answer(400, body=b"unknown field 'title'")
+    error = await shop.failure()
+    assert error.type == "CatalogRefused"
+    assert "more than 1,000 products" in error.message
+    assert "unknown field 'title'" in error.message
+    assert await shop.mark() is None
+
+
+async def test_however_many_products_there_are_the_history_stays_small(
+    store: Store, database_url: str, catalog: CatalogServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("CATALOG_URL", catalog.url)
+    ids = [f"prod_{number:04}" for number in range(1_010)]
+    suggested = "limit.historyCount.suggestContinueAsNew=20"
+    async with (
+        await WorkflowEnvironment.start_local(
+            data_converter=pydantic_data_converter,
+            dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
+            dev_server_extra_args=["--dynamic-config-value", suggested],
+        ) as environment,
+        served(environment.client, store) as shop,
+    ):
+        await shop.add(*ids)
+        refusals = {ids[0]: 422, ids[1_005]: 422}
+        catalog.misbehave = lambda request: Answer(422) if request.product_id in refusals else None
+        handle = await shop.start()
+        result = await handle.result()
+        assert result["replaced"] == 1_008
+        assert result["refused"] == [f"{ids[0]}: 422", f"{ids[1_005]}: 422"]
+        assert catalog.sent == ids
+        # The last of the runs that followed each other, and not one of them alone.
+        last = await shop.children(handle)
+        started = last[0].workflow_execution_started_event_attributes
+        assert started.continued_execution_run_id
+        assert len(last) < 50
+        mark = await shop.mark()
+        assert mark is not None
+        assert mark.refused == (ids[0], ids[1_005])
 
 
 @pytest.mark.parametrize("status", [301, 307, 401, 403, 404])
