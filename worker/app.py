@@ -2,7 +2,9 @@
 
 from activities.carts import CartActivities
 from activities.catalog import CatalogActivities
+from activities.exports import ExportActivities
 from activities.newsletter import NewsletterActivities
+from activities.sales import SalesActivities
 from euryale import Euryale, singleton
 from worker.catalog import open_catalog
 from worker.figures import figures
@@ -10,15 +12,19 @@ from worker.services import (
     CartService,
     CatalogService,
     CustomerService,
+    ExportService,
     NotificationService,
     ProductService,
     QueryService,
+    SalesService,
     SyncService,
 )
 from worker.services.mailer import make_mailer
 from worker.settings import Settings
 from worker.store import Store, open_store
 from workflows.delete_carts import DeleteCarts
+from workflows.export_orders import ExportOrders
+from workflows.recalculate_aggregates import RecalculateAggregates
 from workflows.send_newsletter import SendNewsletter
 from workflows.sync_products import SyncProducts
 
@@ -29,8 +35,10 @@ app = Euryale(
         "cart": CartService,
         "catalog": CatalogService,
         "customer": CustomerService,
+        "export": ExportService,
         "notification": NotificationService,
         "query": QueryService,
+        "sales": SalesService,
         "sync": SyncService,
     },
     providers=[
@@ -39,7 +47,13 @@ app = Euryale(
         singleton(open_catalog),
         singleton(make_mailer),
     ],
-    workflows=[DeleteCarts, SendNewsletter, SyncProducts],
-    activities=[CartActivities, CatalogActivities, NewsletterActivities],
+    workflows=[DeleteCarts, ExportOrders, RecalculateAggregates, SendNewsletter, SyncProducts],
+    activities=[
+        CartActivities,
+        CatalogActivities,
+        ExportActivities,
+        NewsletterActivities,
+        SalesActivities,
+    ],
     figures=figures,
 )

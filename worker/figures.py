@@ -4,15 +4,17 @@ from sqlalchemy import func, select
 
 from worker.services.rows import table_of
 from worker.store import Store
-from worker.store.tables import CartLineItemRow, CartRow, ProductRow
+from worker.store.tables import CartLineItemRow, CartRow, ProductRow, ProductSalesRow
 
 _product, _cart, _item = table_of(ProductRow), table_of(CartRow), table_of(CartLineItemRow)
+_sales = table_of(ProductSalesRow)
 
 _COUNTS = {
     "draft products": (_product, _product.c.status == "draft"),
     "published products": (_product, _product.c.status == "published"),
     "carts": (_cart, None),
     "cart items": (_item, None),
+    "product sales": (_sales, None),
 }
 
 

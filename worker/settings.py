@@ -67,6 +67,11 @@ _SENDER = "The shop <news@shop.example>"
 """Who mails are from where they only go to a folder."""
 
 
+def _absolute(path: Path) -> Path:
+    # A later change of the working directory must not lead to another folder.
+    return path.expanduser().absolute()
+
+
 class Settings(BaseSettings):
     """The shop's settings, each from the environment variable of its name.
 
@@ -80,6 +85,8 @@ class Settings(BaseSettings):
         mails_per_second: How fast each worker sends mails at the most: `MAILS_PER_SECOND`.
         outbox_dir: The folder for mails that go nowhere: `OUTBOX_DIR`, by default
             `.euryale/outbox` under the project's root.
+        export_dir: The folder that exports are written into: `EXPORT_DIR`, by default
+            `.euryale/exports` under the project's root. All workers must see the same one.
         catalog_url: Where the catalog is that products are synced to: `CATALOG_URL`. Without it
             nothing is synced.
         catalog_token: What authorizes the shop there, as a bearer token: `CATALOG_TOKEN`.
@@ -104,6 +111,9 @@ class Settings(BaseSettings):
     mail_from: str = ""
     mails_per_second: Annotated[float, Field(ge=0.1, le=1_000)] = 10
     outbox_dir: Path = Field(default_factory=lambda: project_root() / ".euryale" / "outbox")
+    export_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default_factory=lambda: project_root() / ".euryale" / "exports"
+    )
 
     @field_validator("smtp_url")
     @classmethod

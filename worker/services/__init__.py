@@ -18,6 +18,7 @@ from worker.services.errors import (
     CartNotFound,
     CustomerNotFound,
     EntityUnknown,
+    ExportGone,
     FieldUnknown,
     NotFound,
     OperatorUnknown,
@@ -25,9 +26,11 @@ from worker.services.errors import (
     QueryInvalid,
     SyncMarkMoved,
 )
+from worker.services.export import ExportService, MadeExport, OrderExport, OrdersOfDay
 from worker.services.notification import NotificationService
 from worker.services.product import ProductService
 from worker.services.query import GraphResult, QueryService
+from worker.services.sales import SalesBatch, SalesBatchResult, SalesService
 from worker.services.sync import ChangedProducts, Position, SyncMark, SyncService, SyncWindow
 
 __all__ = [
@@ -41,14 +44,19 @@ __all__ = [
     "CustomerNotFound",
     "CustomerService",
     "EntityUnknown",
+    "ExportGone",
+    "ExportService",
     "FieldUnknown",
     "GraphResult",
+    "MadeExport",
     "NewNotification",
     "NotFound",
     "Notification",
     "NotificationService",
     "NotificationStatus",
     "OperatorUnknown",
+    "OrderExport",
+    "OrdersOfDay",
     "Position",
     "Product",
     "ProductChanges",
@@ -58,6 +66,9 @@ __all__ = [
     "QueryInvalid",
     "QueryService",
     "Refusal",
+    "SalesBatch",
+    "SalesBatchResult",
+    "SalesService",
     "SyncMark",
     "SyncMarkMoved",
     "SyncService",

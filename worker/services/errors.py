@@ -19,6 +19,10 @@ class CustomerNotFound(NotFound):
     """No live customer bears the id."""
 
 
+class ExportGone(NotFound):
+    """An export's files are not where the run put them any more."""
+
+
 class QueryInvalid(ValueError):
     """A query names something unknown, or uses something known in a way that means nothing."""
 

@@ -1,0 +1,353 @@
+"""The job `recalculate-aggregates`, run by a real worker, and the service that it rests on."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from shop.order_rows import add_order, add_version, change_order
+from sqlalchemy import delete, select, update
+from temporalio.client import Client, WorkflowFailureError
+
+from euryale import ChangedSince, EuryalePlugin
+from euryale.runs.run import start_run
+from euryale.worker import make_worker
+from worker.app import app
+from worker.seed import seed
+from worker.services import SalesBatch, SalesBatchResult, SalesService
+from worker.services.rows import table_of
+from worker.store import Store
+from worker.store.tables import OrderItemRow, OrderLineItemRow, OrderRow, ProductSalesRow
+from workflows.recalculate_aggregates import RecalculateAggregates, RecalculateAggregatesInput
+
+ROOT = Path(__file__).parents[3]
+MONDAY = datetime(2026, 3, 2, 12, 0, 0, 250_000, tzinfo=UTC)
+TUESDAY = MONDAY + timedelta(days=1)
+NOW = datetime.now(UTC)
+MARK, LATER = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
+
+Run = Callable[..., Awaitable[Any]]
+Rows = list[dict[str, Any]]
+
+order, item, line, sales = map(
+    table_of, (OrderRow, OrderItemRow, OrderLineItemRow, ProductSalesRow)
+)
+
+
+async def all_rows(store: Store) -> Rows:
+    async with store.session() as session:
+        rows = await session.execute(select(sales).order_by(sales.c.id))
+        return [dict(row) for row in rows.mappings()]
+
+
+async def live(store: Store) -> Rows:
+    rows = [row for row in await all_rows(store) if row["deleted_at"] is None]
+    return sorted(rows, key=lambda row: (row["product_id"], row["currency_code"]))
+
+
+async def told(store: Store) -> list[tuple[str, str, str, str, int]]:
+    """The live rows in short; the revenue is the exact one."""
+    return [
+        (
+            row["product_id"],
+            row["currency_code"],
+            f"{row['quantity'].normalize():f}",
+            row["raw_revenue"]["value"],
+            row["orders"],
+        )
+        for row in await live(store)
+    ]
+
+
+@pytest.fixture
+def service(store: Store) -> SalesService:
+    return SalesService(store)
+
+
+async def two_orders(store: Store) -> None:
+    await add_order(store, "order_1", MONDAY, ("cap", "3", "0.1"), ("mug", "1", "8.00"))
+    await add_order(store, "order_2", TUESDAY, ("cap", "2", "0.2"))
+
+
+async def test_sums_are_exact_and_one_row_stands_for_a_product_and_a_currency(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    await add_order(store, "order_3", TUESDAY, ("cap", "1", "5.00"), currency_code="usd")
+    done = await service.recalculate(SalesBatch(mark=MARK))
+    assert done == SalesBatchResult(until="mug", products=2, changed=3)
+    rows = await live(store)
+    assert [(row["product_id"], row["currency_code"], row["orders"]) for row in rows] == [
+        ("cap", "eur", 2),
+        ("cap", "usd", 1),
+        ("mug", "eur", 1),
+    ]
+    cap = rows[0]
+    # In binary fractions 3 x 0.1 + 2 x 0.2 is 0.7000000000000001.
+    assert (cap["quantity"], cap["revenue"]) == (Decimal(5), Decimal("0.7"))
+    assert Decimal(cap["raw_revenue"]["value"]) == Decimal("0.7")
+    assert (cap["first_order_at"], cap["last_order_at"]) == (MONDAY, TUESDAY)
+    assert cap["calculated_at"] == MARK
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"status": "canceled", "canceled_at": TUESDAY},
+        {"status": "draft", "is_draft_order": True},
+        {"deleted_at": TUESDAY},
+    ],
+)
+async def test_canceled_draft_and_deleted_orders_do_not_count(
+    store: Store, service: SalesService, values: dict[str, Any]
+) -> None:
+    await two_orders(store)
+    await change_order(store, "order_2", **values)
+    await service.recalculate(SalesBatch(mark=MARK))
+    assert [(row["product_id"], row["orders"]) for row in await live(store)] == [
+        ("cap", 1),
+        ("mug", 1),
+    ]
+
+
+async def test_of_an_order_that_was_changed_its_present_version_counts(
+    store: Store, service: SalesService
+) -> None:
+    await add_order(store, "order_1", MONDAY, ("cap", "3", "10"))
+    await add_version(store, "order_1", quantity="2", price=None)
+    await add_order(store, "order_2", MONDAY, ("mug", "3", "10"))
+    await add_version(store, "order_2", quantity="1", price="7")
+    await service.recalculate(SalesBatch(mark=MARK))
+    cap, mug = await live(store)
+    assert (cap["quantity"], cap["revenue"]) == (2, 20)
+    assert (mug["quantity"], mug["revenue"]) == (1, 7)
+
+
+async def test_recalculating_again_changes_nothing(store: Store, service: SalesService) -> None:
+    await two_orders(store)
+    await service.recalculate(SalesBatch(mark=MARK))
+    before = await all_rows(store)
+    assert (await service.recalculate(SalesBatch(mark=LATER))).changed == 0
+    assert await all_rows(store) == before
+
+
+async def test_a_second_attempt_reports_what_the_first_one_did(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    first = await service.recalculate(SalesBatch(mark=MARK))
+    before = await all_rows(store)
+    assert await service.recalculate(SalesBatch(mark=MARK)) == first
+    assert await all_rows(store) == before
+
+
+async def test_a_second_attempt_after_other_orders_can_still_be_taken_back(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    await service.recalculate(SalesBatch(mark=MARK))
+    before = await all_rows(store)
+    await add_order(store, "order_3", TUESDAY, ("cap", "1", "1"), ("bag", "1", "30"))
+    await service.recalculate(SalesBatch(mark=LATER))
+    await change_order(store, "order_3", canceled_at=TUESDAY, status="canceled")
+    await add_order(store, "order_4", TUESDAY, ("cap", "4", "1"))
+    await service.recalculate(SalesBatch(mark=LATER))
+    assert [(row["product_id"], row["quantity"]) for row in await live(store)] == [
+        ("cap", 9),
+        ("mug", 1),
+    ]
+    for _ in range(2):
+        await service.restore(SalesBatch(mark=LATER))
+        assert await all_rows(store) == before
+
+
+async def test_what_was_replaced_made_or_removed_comes_back_as_it_was(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    await service.recalculate(SalesBatch(mark=MARK))
+    before = await all_rows(store)
+    await change_order(store, "order_1", canceled_at=TUESDAY, status="canceled")
+    await add_order(store, "order_3", TUESDAY, ("bag", "1", "30"))
+    assert (await service.recalculate(SalesBatch(mark=LATER))).changed == 3
+    assert [row["product_id"] for row in await live(store)] == ["bag", "cap"]
+    await service.restore(SalesBatch(mark=LATER))
+    assert await all_rows(store) == before
+
+
+async def test_batches_are_taken_back_each_on_its_own(store: Store, service: SalesService) -> None:
+    await two_orders(store)
+    first = await service.recalculate(SalesBatch(mark=MARK, take=1))
+    assert (first.until, first.products, first.changed) == ("cap", 1, 1)
+    second = SalesBatch(mark=MARK, after="cap", take=1)
+    assert (await service.recalculate(second)).until == "mug"
+    assert await service.recalculate(SalesBatch(mark=MARK, after="mug")) == SalesBatchResult(
+        until=None, products=0, changed=0
+    )
+    await service.restore(SalesBatch(mark=MARK, take=1), until="cap")
+    assert [row["product_id"] for row in await live(store)] == ["mug"]
+
+
+async def test_what_another_recalculation_replaced_since_is_left_and_the_rest_restored(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    await service.recalculate(SalesBatch(mark=MARK))
+    await add_order(store, "order_3", TUESDAY, ("cap", "1", "1"))
+    await service.recalculate(SalesBatch(mark=LATER))
+    after = [row for row in await all_rows(store) if row["product_id"] == "cap"]
+    for _ in range(2):
+        with pytest.raises(ChangedSince, match="the sales of cap were changed after"):
+            await service.restore(SalesBatch(mark=MARK))
+        assert await all_rows(store) == after
+
+
+async def test_what_somebody_changed_by_hand_since_is_left_as_it_is(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    await service.recalculate(SalesBatch(mark=MARK))
+    async with store.begin() as session:
+        await session.execute(
+            update(sales)
+            .where(sales.c.product_id == "mug")
+            .values(orders=99, updated_at=datetime.now(UTC))
+        )
+    with pytest.raises(ChangedSince, match="mug"):
+        await service.restore(SalesBatch(mark=MARK))
+    assert [(row["product_id"], row["orders"]) for row in await live(store)] == [("mug", 99)]
+
+
+async def test_a_product_that_lost_its_sales_and_has_others_since_is_left_as_it_is(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    await service.recalculate(SalesBatch(mark=MARK - timedelta(hours=1)))
+    await change_order(store, "order_1", canceled_at=TUESDAY, status="canceled")
+    await service.recalculate(SalesBatch(mark=MARK))
+    await add_order(store, "order_3", TUESDAY, ("mug", "7", "9"))
+    await service.recalculate(SalesBatch(mark=LATER))
+    with pytest.raises(ChangedSince, match="mug"):
+        await service.restore(SalesBatch(mark=MARK))
+    assert [(row["product_id"], row["quantity"]) for row in await live(store)] == [
+        ("cap", 5),
+        ("mug", 7),
+    ]
+
+
+async def test_rows_replaced_a_month_ago_are_forgotten_and_that_is_said(
+    store: Store, service: SalesService
+) -> None:
+    old = NOW - timedelta(days=31)
+    await two_orders(store)
+    await service.recalculate(SalesBatch(mark=old - timedelta(days=1)))
+    await add_order(store, "order_3", TUESDAY, ("cap", "1", "1"))
+    await service.recalculate(SalesBatch(mark=old))
+    assert len(await all_rows(store)) == 3
+    await service.recalculate(SalesBatch(mark=NOW))
+    assert len(await all_rows(store)) == 2
+    with pytest.raises(ChangedSince, match="kept for 30 days"):
+        await service.restore(SalesBatch(mark=old))
+    assert len(await live(store)) == 2
+
+
+async def test_recalculations_at_once_leave_one_row_a_product(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    marks = [MARK + timedelta(seconds=number) for number in range(8)]
+    await asyncio.gather(*(service.recalculate(SalesBatch(mark=mark)) for mark in marks))
+    assert [row["product_id"] for row in await live(store)] == ["cap", "mug"]
+
+
+async def test_a_preview_tells_the_same_and_writes_nothing(
+    store: Store, service: SalesService
+) -> None:
+    await two_orders(store)
+    foreseen = await service.preview(SalesBatch(mark=MARK))
+    assert await all_rows(store) == []
+    assert await service.recalculate(SalesBatch(mark=MARK)) == foreseen
+
+
+@pytest.fixture
+async def run(
+    client: Client, store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Run]:
+    """Runs the job, or its workflow with an input, through a real worker."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    named = dataclasses.replace(app, name=f"shop-{uuid4().hex[:8]}")
+    plugin = EuryalePlugin(named, root=ROOT, apply_schedules=False)
+
+    async def run(given: RecalculateAggregatesInput | None = None) -> Any:
+        if given is None:
+            job = plugin.registry.job("recalculate-aggregates")
+            return await (await start_run(client, named, job)).result()
+        return await client.execute_workflow(
+            RecalculateAggregates.run, given, id=f"recalculate-{uuid4()}", task_queue=named.queue
+        )
+
+    async with make_worker(client, plugin):
+        yield run
+
+
+async def test_the_job_recalculates_every_product_of_the_shop(store: Store, run: Run) -> None:
+    await seed(store)
+    counted = (order.c.canceled_at.is_(None), order.c.is_draft_order.is_(False))
+    sold = order.join(item, item.c.order_id == order.c.id).join(line, line.c.id == item.c.item_id)
+    async with store.session() as session:
+        rows = await session.execute(
+            select(line.c.product_id, order.c.currency_code, item.c.quantity, line.c.unit_price)
+            .select_from(sold)
+            .where(*counted)
+        )
+        expected: dict[tuple[str, str], Decimal] = {}
+        for product_id, currency, quantity, price in rows:
+            key = (product_id, currency)
+            expected[key] = expected.get(key, Decimal(0)) + quantity * price
+        ordered = len(set(await session.scalars(select(line.c.product_id))))
+    assert await run() == {"products": ordered, "changed": len(expected)}
+    assert {
+        (row["product_id"], row["currency_code"]): Decimal(row["raw_revenue"]["value"])
+        for row in await live(store)
+    } == expected
+    assert await run() == {"products": ordered, "changed": 0}
+
+
+async def test_a_run_in_small_steps_finds_the_same(store: Store, run: Run) -> None:
+    await seed(store)
+    result = await run(RecalculateAggregatesInput(products_per_step=100))
+    small = await told(store)
+    async with store.begin() as session:
+        await session.execute(delete(sales))
+    assert await run(RecalculateAggregatesInput(products_per_step=5_000)) == result
+    assert await told(store) == small
+
+
+async def test_a_run_that_fails_halfway_leaves_the_sales_as_they_were(
+    store: Store, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two_orders(store)
+    await SalesService(store).recalculate(SalesBatch(mark=MARK))
+    before = await all_rows(store)
+    await add_order(store, "order_3", TUESDAY, ("bag", "1", "30"), ("cap", "1", "1"))
+    await change_order(store, "order_1", canceled_at=TUESDAY, status="canceled")
+    recalculate = SalesService.recalculate
+    seen: list[str | None] = []
+
+    async def fail_late(service: SalesService, batch: SalesBatch) -> SalesBatchResult:
+        seen.append(batch.after)
+        result = await recalculate(service, batch)
+        if batch.after == "cap":
+            raise ValueError("after its effect")
+        return result
+
+    monkeypatch.setattr(SalesService, "recalculate", fail_late)
+    with pytest.raises(WorkflowFailureError):
+        await run(RecalculateAggregatesInput(products_per_step=1))
+    assert seen == [None, "bag", "cap"]
+    assert await all_rows(store) == before
