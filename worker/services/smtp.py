@@ -96,10 +96,8 @@ class SmtpPost:
         except SMTPResponseException as error:
             # Its words could repeat the user's name.
             raise self._unavailable(f"answers {error.code} to who wants to send") from None
-        except ssl.SSLError as error:
-            raise self._unavailable(f"can't be trusted: {error.reason}") from None
         except (SMTPException, OSError) as error:
-            raise self._unavailable(f"can't be reached: {_kind(error)}") from None
+            raise self._unavailable(_trouble(error)) from None
         self._used = False
 
     async def send(self, mail: EmailMessage) -> None:
@@ -210,6 +208,17 @@ def _with_end(mail: bytes) -> bytes:
     lines = mail if mail.endswith(b"\r\n") else mail + b"\r\n"
     stuffed = (b"\r\n" + lines).replace(b"\r\n.", b"\r\n..")
     return stuffed[2:] + b".\r\n"
+
+
+def _trouble(error: Exception) -> str:
+    """Why there is no connection."""
+    reason = error if isinstance(error, ssl.SSLError) else error.__cause__
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return f"can't prove who it is: {reason.verify_message}"
+    if isinstance(reason, ssl.SSLError):
+        return f"doesn't speak TLS: {reason.reason}"
+    # No password can be in it: the server's own words are told by their code alone.
+    return f"can't be used: {error}"
 
 
 def _kind(error: BaseException) -> str:

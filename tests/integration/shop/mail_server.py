@@ -28,6 +28,7 @@ class MailServer:
         to_mail: Its next answers to a mail's end, by the address it is for.
         always: Its answers to `RCPT TO` that don't change, by address; `""` stands for all.
         connections: How many clients it saw.
+        logins: How many passwords it was told.
         mails_a_connection: After so many it ends a connection.
     """
 
@@ -40,6 +41,7 @@ class MailServer:
         self.always: dict[str, str] = {}
         self.asked: Counter[str] = Counter()
         self.connections = 0
+        self.logins = 0
         self.mails_a_connection = 0
         self._holds: dict[str, asyncio.Event] = {}
         self._arrived = asyncio.Event()
@@ -112,14 +114,14 @@ class MailServer:
             server.transport.close()
         return answer
 
-
-def _authenticate(
-    server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any
-) -> AuthResult:
-    right = isinstance(given, LoginPassword) and given == LoginPassword(
-        USER.encode(), PASSWORD.encode()
-    )
-    return AuthResult(success=right, handled=False)
+    def authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any
+    ) -> AuthResult:
+        self.logins += 1
+        right = isinstance(given, LoginPassword) and given == LoginPassword(
+            USER.encode(), PASSWORD.encode()
+        )
+        return AuthResult(success=right, handled=False)
 
 
 @asynccontextmanager
@@ -144,9 +146,9 @@ async def mail_server(
             hostname="mail.shop.example",
             tls_context=starttls,
             require_starttls=starttls is not None,
-            authenticator=_authenticate,
+            authenticator=handler.authenticate,
             auth_required=login,
-            auth_require_tls=False,
+            auth_require_tls=True,
             loop=loop,
         ),
         host="127.0.0.1",
