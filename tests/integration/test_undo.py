@@ -194,7 +194,7 @@ async def test_a_step_that_the_run_never_did_is_refused(
     served: Client, vault: vault_app.Vault
 ) -> None:
     run = await ran(served, ["set", "a", "1"])
-    with pytest.raises(UndoRefused, match="did nothing that is named vault.pet"):
+    with pytest.raises(UndoRefused, match=r"did nothing that is named vault\.pet"):
         await undone(served, run, ["vault.pet"])
 
 
@@ -226,7 +226,12 @@ async def test_a_run_of_many_calls_is_taken_back_in_pages(
 async def test_a_job_that_says_so_takes_itself_back_when_its_handler_fails(
     served: Client, vault: vault_app.Vault
 ) -> None:
-    script = [["set", "a", "1"], ["script", ["put", "b", "2"]], ["set", "c", "3"], ["fail"]]
+    script: list[Operation] = [
+        ["set", "a", "1"],
+        ["script", ["put", "b", "2"]],
+        ["set", "c", "3"],
+        ["fail"],
+    ]
     handle = await started(served, *script, job="careful")
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()

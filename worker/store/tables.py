@@ -327,3 +327,17 @@ class SyncStateRow(WithMetadata, Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     synced_until: Mapped[datetime | None]
     position: Mapped[str | None]
+
+
+class UndoLogRow(Base):
+    """What one mutation found before it changed it; the shop's own table, Medusa has none.
+
+    Written in the transaction of the change, under the call's idempotency key: an attempt that is
+    made again, because the answer to the first one was lost, finds what the first one found. Once
+    the call is over, Temporal's history has it, too; rows older than that is kept may be deleted.
+    """
+
+    __tablename__ = "undo_log"
+
+    idempotency_key: Mapped[str] = mapped_column(primary_key=True)
+    undo: Mapped[dict[str, Any]]

@@ -279,4 +279,9 @@ def test_every_public_method_says_what_it_is() -> None:
         if not name.startswith("_")
     }
     mutations = {name for name, kind in marks.items() if kind == "mutation"}
-    assert mutations == {"ProductService.update", "CartService.delete", "CartService.restore"}
+    assert mutations == {
+        "ProductService.update",
+        "ProductService.take_back",
+        "CartService.delete",
+        "CartService.restore",
+    }
