@@ -23,6 +23,8 @@ from temporalio.testing import WorkflowEnvironment
 import worker.catalog
 from euryale import EuryalePlugin
 from euryale.runs.run import start_run
+from euryale.runs.runs import find_run
+from euryale.undo.undo import start_undo
 from euryale.worker import make_worker
 from worker.app import app
 from worker.catalog import CONNECTIONS
@@ -50,6 +52,10 @@ class Shop:
 
     def __init__(self, client: Client, store: Store, plugin: EuryalePlugin) -> None:
         self.client, self.store, self._plugin = client, store, plugin
+
+    @property
+    def app_name(self) -> str:
+        return self._plugin.app.name
 
     async def start(self) -> WorkflowHandle[Any, Any]:
         job = self._plugin.registry.job("sync-products-daily")
@@ -405,6 +411,22 @@ async def test_a_failed_sync_leaves_the_mark_and_the_next_one_sends_all_again(
     catalog.forget_requests()
     assert (await shop.sync())["replaced"] == len(ids)
     assert catalog.sent == ids
+
+
+async def test_a_finished_sync_is_taken_back_as_far_as_it_can_be_and_the_next_one_repeats_it(
+    shop: Shop, catalog: CatalogServer
+) -> None:
+    await shop.add("prod_1", "prod_2")
+    handle = await shop.start()
+    await handle.result()
+    name = shop.app_name
+    run = await find_run(shop.client, name, handle.id)
+    undo = await start_undo(shop.client, name, name, run, attempt=1, only=["catalog.move-mark"])
+    assert (await undo.result()).undone == 1
+    assert await shop.mark() is None
+    catalog.forget_requests()
+    await shop.sync()
+    assert catalog.sent == ["prod_1", "prod_2"]
 
 
 async def test_a_sync_whose_mark_was_moved_meanwhile_leaves_it_there(
