@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from euryale.jobs.job_plugin import JobPlugin
     from euryale.plugin import EuryalePlugin
     from euryale.runs.logger import DurableLogger
+    from euryale.sagas.lock import Lock
     from euryale.sagas.saga import Saga
     from euryale.sagas.saga_failed import SagaFailed
     from euryale.sagas.step import ChangedSince, PermanentFailure, StepResponse, Unfinished, step
@@ -33,6 +34,7 @@ __all__ = [
     "EuryalePlugin",
     "JobPlugin",
     "JobSource",
+    "Lock",
     "LogHook",
     "MailHook",
     "PermanentFailure",
@@ -69,6 +71,7 @@ _MODULES = {
     "EuryalePlugin": "plugin",
     "JobPlugin": "jobs.job_plugin",
     "JobSource": "jobs.job",
+    "Lock": "sagas.lock",
     "LogHook": "watchdog.hooks",
     "MailHook": "watchdog.hooks",
     "PermanentFailure": "sagas.step",

@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -15,9 +16,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.types import MethodAsyncNoParam, MethodAsyncSingleParam
 
 from euryale.runs.failures import told
-from euryale.runs.limits import PAYLOAD_LIMIT
 from euryale.runs.logger import DurableLogger
 from euryale.sagas.compensation_record import record_compensation
+from euryale.sagas.lock import Lock
+from euryale.sagas.refusals import invalid, mark_of_step, refuse_if_too_large
 from euryale.sagas.reverse_order import Span, reversed_layers
 from euryale.sagas.run_undo import UndoInput, application, take_run_back, workflow_name
 from euryale.sagas.saga_failed import SagaFailed
@@ -30,7 +32,6 @@ from euryale.sagas.step import (
     StepMark,
     StepResponse,
     Undo,
-    step_mark,
 )
 from euryale.sagas.undo_report import UndoReport
 from euryale.sagas.way_back import HEARTBEAT_TIMEOUT, WayBack, way_back_of_step
@@ -88,6 +89,7 @@ class Saga:
         self._done: list[Span[WayBack]] = []
         self._under_way: dict[asyncio.Task[Any], _Begun] = {}
         self._moments = itertools.count()
+        self._locks: list[Lock] = []
         self._left = False
 
     async def __aenter__(self) -> Self:
@@ -147,9 +149,9 @@ class Saga:
             ApplicationError: The method is no step, its input is too large, or too little history
                 is left to take the saga back.
         """
-        mark = _mark_of(method)
+        mark = mark_of_step(method)
         self._refuse_if_late(mark.name)
-        _refuse_if_too_large(mark.name, input)
+        refuse_if_too_large(mark.name, input)
         activity_id = _next_id(mark.name)
         handle: asyncio.Task[Any] = workflow.start_activity_method(
             method,
@@ -222,7 +224,7 @@ class Saga:
         """
         name = workflow_name(run)
         self._refuse_if_late(name)
-        _refuse_if_too_large(name, *given)
+        refuse_if_too_large(name, *given)
         app = application()
         start = workflow.start_child_workflow(
             run,
@@ -259,7 +261,10 @@ class Saga:
     ) -> None:
         self._left = True
         # GeneratorExit and Temporal's eviction are no failures of the run: nothing may be awaited.
-        if error is None or not isinstance(error, Exception | asyncio.CancelledError):
+        if error is not None and not isinstance(error, Exception | asyncio.CancelledError):
+            return
+        if error is None:
+            await self._release()
             return
         report, cancellation = await shielded(self._take_back())
         if isinstance(error, asyncio.CancelledError):
@@ -269,12 +274,39 @@ class Saga:
             raise cancellation from failure
         raise failure from error
 
+    @asynccontextmanager
+    async def lock(self, key: str, *, timeout: timedelta | None = None) -> AsyncIterator[None]:  # noqa: ASYNC109 -- a lock's, kept by the workflow's clock
+        """Let one run at a time into the block, of all in the namespace that ask for the key.
+
+        See `Lock`. A block that is left by an exception keeps the lock until what was done in it is
+        taken back, at the saga's end.
+
+        Args:
+            key: What is locked: up to 200 printable characters.
+            timeout: How long to wait for it at the most; without it, as long as it takes.
+
+        Raises:
+            ApplicationError: `LockTimeout`, `LockHeldAlready`, `LockLost` or `LockKeyInvalid`.
+        """
+        held = Lock(key, timeout=timeout)
+        await held.acquire()
+        try:
+            yield
+        except (Exception, asyncio.CancelledError):
+            self._locks.append(held)
+            raise
+        await held.release()
+
+    async def _release(self) -> None:
+        while self._locks:
+            await self._locks.pop().release()
+
     def _refuse_if_late(self, name: str) -> None:
         if self._left:
-            raise _invalid(f"{name} was started after its saga had ended")
+            raise invalid(f"{name} was started after its saga had ended")
         needed = _EVENTS * (len(self._done) + 2 * len(self._under_way) + 2)
         if workflow.info().get_current_history_length() + needed > _HISTORY_EVENTS:
-            raise _invalid(
+            raise invalid(
                 f"{name} would leave too little history to take the saga back: give each step more "
                 "to do, or split the saga over child workflows"
             )
@@ -313,6 +345,8 @@ class Saga:
             for told_by_one in await asyncio.gather(*(way_back() for way_back in layer)):
                 report += told_by_one
         self._done.clear()
+        with suppress(ApplicationError):  # lost to somebody; what failed before comes first
+            await self._release()
         await record_compensation(report)
         DurableLogger.of_run().warning(
             "saga taken back",
@@ -344,30 +378,3 @@ async def _go_on(mark: StepMark, error: BaseException, way_back: WayBack | None)
 def _next_id(name: str) -> str:
     numbers = _numbers.setdefault(asyncio.get_running_loop(), itertools.count(1))
     return f"{name}/{next(numbers)}"
-
-
-def _mark_of(method: Callable[..., Any]) -> StepMark:
-    mark = step_mark(method)
-    if mark is None:
-        raise _invalid(
-            f"{getattr(method, '__qualname__', repr(method))} is no step: decorate it with "
-            "@step(name, compensation=…), or call it with workflow.execute_activity_method"
-        )
-    return mark
-
-
-def _refuse_if_too_large(name: str, *given: Any) -> None:
-    convert = workflow.payload_converter().to_payload
-    size = sum(convert(each).ByteSize() for each in given)
-    if size > PAYLOAD_LIMIT:
-        raise ApplicationError(
-            f"the input of {name} has {size:,} bytes; Temporal carries {PAYLOAD_LIMIT:,} at the "
-            "most",
-            type="PayloadTooLarge",
-            non_retryable=True,
-        )
-
-
-def _invalid(message: str) -> ApplicationError:
-    # A failure and no error of the engine's: in a native workflow only that ends the run.
-    return ApplicationError(message, type="StepInvalid", non_retryable=True)

@@ -268,3 +268,19 @@ async def test_runs_can_be_listed_by_what_was_taken_back(
             while not found:
                 found = [each.id async for each in served.list_workflows(query)]
         assert found == [f"{mark}-{value}"]
+
+
+async def test_a_lock_is_kept_until_what_was_done_under_it_is_taken_back(
+    served: Client, vault: vault_app.Vault
+) -> None:
+    mark = str(uuid.uuid4())
+    locked = ["locked", mark, ["put", "a", "1", "slow"], ["fail"]]
+    first = await started(served, locked)
+    async with asyncio.timeout(20):
+        while not vault.keys:
+            await asyncio.sleep(0.01)
+    second = await started(served, ["locked", mark, ["put", "a", "2"]])
+    with pytest.raises(WorkflowFailureError):
+        await first.result()
+    assert await second.result() == [["2"]]
+    assert vault.log == ["a=1", "a=None", "a=2"]

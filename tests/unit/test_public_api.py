@@ -10,6 +10,7 @@ PUBLIC = [
     "EuryalePlugin",
     "JobPlugin",
     "JobSource",
+    "Lock",
     "LogHook",
     "MailHook",
     "PermanentFailure",

@@ -221,6 +221,9 @@ class VaultScript:
                 return await saga.child(VaultScript.run, list(operations))
             case ["again", times, *operations]:
                 return [await self.do(saga, one) for _ in range(times) for one in operations]
+            case ["locked", key, *operations]:
+                async with saga.lock(key):
+                    return [await self.do(saga, one) for one in operations]
             case ["wait"]:
                 return await asyncio.sleep(3600)
             case ["fail"]:
