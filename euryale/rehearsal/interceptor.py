@@ -1,5 +1,6 @@
 """What stands between a rehearsed workflow and the world: reads pass, changes are only noted."""
 
+import asyncio
 import functools
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
@@ -90,6 +91,9 @@ class _Inbound(WorkflowInboundInterceptor):
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 -- Temporal's name
         """End a workflow that saw no further, whatever its code makes of that."""
         workflow_id = workflow.info().workflow_id
+        task = asyncio.current_task()
+        if task is not None:
+            self._stage.under_way[workflow_id] = task.get_coro()
         try:
             result = await super().execute_workflow(input)
             await self._outbound.abandoned()
@@ -107,6 +111,8 @@ class _Inbound(WorkflowInboundInterceptor):
             raise ApplicationError(
                 str(error), type=type(error).__name__, non_retryable=True
             ).with_traceback(error.__traceback__) from error.__cause__
+        finally:
+            self._stage.under_way.pop(workflow_id, None)
         if workflow_id in self._stage.blind:
             raise self._blind(workflow_id)
         return result

@@ -6,6 +6,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 import pydantic
 import structlog
@@ -30,8 +31,6 @@ _OWN = tuple(
     )
 )
 
-_LOGGING = (f"{_ENGINE}/runs/log", f"{Path(str(structlog.__file__)).parent}/")
-
 
 def application_line() -> str:
     """The innermost line of the application on the stack, as `file:line`; empty if none is."""
@@ -39,7 +38,7 @@ def application_line() -> str:
     fallback = ""
     while frame is not None:
         file = frame.f_code.co_filename
-        if _is_application(file):
+        if is_application(file):
             # A library that the application uses may lie in between.
             if "site-packages" not in file:
                 return f"{file}:{frame.f_lineno}"
@@ -58,13 +57,13 @@ def is_engine(frame: FrameType) -> bool:
 
 
 def is_logging(frame: FrameType) -> bool:
-    """Whether a frame writes log lines, to which a value matters only as text."""
-    file = frame.f_code.co_filename
-    return file.startswith(_LOGGING) or "/logging/" in file
+    """Whether a frame is of Python's own logging, to which a value matters only as text."""
+    return "/logging/" in frame.f_code.co_filename
 
 
 @functools.cache
-def _is_application(file: str) -> bool:
+def is_application(file: str) -> bool:
+    """Whether a file is the application's, or a library's that it uses."""
     if file.startswith(("<", *_NOT_THE_APPLICATION[:-1])):
         return False
     # Packages lie below the standard library's folder.
@@ -76,6 +75,20 @@ def line_of(trace: TracebackType | None) -> str:
     lines = [
         f"{frame.filename}:{frame.lineno}"
         for frame in traceback.extract_tb(trace)
-        if _is_application(frame.filename) and "site-packages" not in frame.filename
+        if is_application(frame.filename) and "site-packages" not in frame.filename
     ]
     return lines[-1] if lines else ""
+
+
+def waiting_line(waits: Any) -> str:
+    """The innermost line of the application that a suspended coroutine waits at.
+
+    Temporal's own stack trace of a workflow ends at its outermost coroutine.
+    """
+    found = ""
+    while waits is not None:
+        frame = getattr(waits, "cr_frame", None) or getattr(waits, "gi_frame", None)
+        if frame is not None and is_application(frame.f_code.co_filename):
+            found = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        waits = getattr(waits, "cr_await", None) or getattr(waits, "gi_yieldfrom", None)
+    return found

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -46,8 +45,6 @@ _LONGEST = timedelta(hours=6)
 
 _LOOKED_AT = timedelta(milliseconds=250)
 _ASKED_FOR = timedelta(seconds=5)
-
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 
 End = Literal["completed", "blind", "failed", "waits"]
 """How a rehearsal ended: the handler came to its end, needed what nobody knows, raised, or waited
@@ -276,31 +273,20 @@ async def _watch(
             await asyncio.wait({following}, timeout=_LOOKED_AT.total_seconds())
             tell(stage)
             if time.monotonic() - stage.progressed > patience.total_seconds():
-                return latest, await _waits(handle, stage, latest)
+                return latest, _waits(stage, latest)
         await following
     finally:
         following.cancel()
     return latest, ""
 
 
-async def _waits(handle: WorkflowHandle[Any, Any], stage: Stage, progress: Progress) -> str:
+def _waits(stage: Stage, progress: Progress) -> str:
     """Where the handler waits, and for what, as far as that can be found out."""
     if progress.stuck:
         return f"its workflow task fails again and again: {progress.stuck}"
-    try:
-        trace = await handle.query("__stack_trace", result_type=str, rpc_timeout=_ASKED_FOR)
-    except RPCError:
-        trace = ""
-    lines = [
-        stage.relative(f"{file}:{line}") for file, line in _FRAME.findall(trace) if _is_own(file)
-    ]
-    at = f" at {lines[-1]}" if lines else ""
+    line = stage.waits_at()
     calls = ", ".join(dict.fromkeys(progress.under_way.values()))
-    return f"it waits{at}" + (f" for {calls}" if calls else "")
-
-
-def _is_own(file: str) -> bool:
-    return "site-packages" not in file and "/euryale/" not in file and "/asyncio/" not in file
+    return "it waits" + (f" at {line}" if line else "") + (f" for {calls}" if calls else "")
 
 
 async def _end(client: Client, workflow_id: str) -> None:

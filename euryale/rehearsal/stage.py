@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from euryale.rehearsal.activities import KnownActivity
-from euryale.rehearsal.place import application_line
+from euryale.rehearsal.place import application_line, waiting_line
 from euryale.sagas.step import undo_id
 
 T = TypeVar("T")
@@ -118,6 +118,7 @@ class Stage:
         self.reads: Counter[str] = Counter()
         self.skipped = timedelta(0)
         self.taken_back: set[Key] = set()
+        self.under_way: dict[str, Any] = {}
         self.progressed = time.monotonic()
         self._root = root
         self._calls: Counter[str] = Counter()
@@ -156,6 +157,11 @@ class Stage:
     def here(self) -> str:
         """The line of the application that is being executed, from the project's root."""
         return self.relative(application_line())
+
+    def waits_at(self) -> str:
+        """The line that the workflow which was started last waits at; empty if it isn't known."""
+        started = list(self.under_way.values())
+        return self.relative(waiting_line(started[-1])) if started else ""
 
     def relative(self, line: str) -> str:
         """A line as seen from the project's root, if it lies below that."""

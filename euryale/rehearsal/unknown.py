@@ -81,7 +81,8 @@ class Unknown:
         return self
 
     def __str__(self) -> str:
-        if is_logging(sys._getframe(1)):  # noqa: SLF001 -- as above
+        asks = sys._getframe(1)  # noqa: SLF001 -- as above
+        if is_engine(asks) or is_logging(asks):
             return repr(self)
         return _use(self)
 
@@ -140,9 +141,21 @@ def unknowns_in(value: Any) -> Iterator[Unknown]:
 
 
 def plain(value: Any) -> Any:
-    """A value in terms of JSON, in which an unknown one is `{"unknown": "product.create.id"}`."""
-    return to_jsonable_python(value, fallback=_fallback)
+    """A value in terms of JSON, in which an unknown one is `{"unknown": "product.create.id"}`.
 
-
-def _fallback(value: Any) -> Any:
-    return {"unknown": unknown_of(value)} if type(value) is Unknown else repr(value)
+    Example:
+        >>> plain({"ids": ("a", Unknown("cart.create.id", print))})
+        {'ids': ['a', {'unknown': 'cart.create.id'}]}
+    """
+    kind = type(value)
+    if kind is Unknown:
+        return {"unknown": unknown_of(value)}
+    if next(unknowns_in(value), None) is None:
+        return to_jsonable_python(value, fallback=repr)
+    if issubclass(kind, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if issubclass(kind, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if issubclass(kind, BaseModel):
+        return plain(vars(value))
+    return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
