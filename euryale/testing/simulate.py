@@ -1,4 +1,4 @@
-"""A pytest plugin: the fixture `simulate`, for tests of a job's config.
+"""The fixture `simulate`, for tests of a job's config.
 
 pytest finds it where Euryale is installed; nothing has to be imported:
 
