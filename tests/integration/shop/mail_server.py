@@ -43,23 +43,30 @@ class MailServer:
         self.connections = 0
         self.logins = 0
         self.mails_a_connection = 0
-        self._holds: dict[str, asyncio.Event] = {}
-        self._arrived = asyncio.Event()
+        self.answered = 0
+        self._holds: dict[int, asyncio.Event] = {}
+        self._changed = asyncio.Event()
 
     @property
     def receivers(self) -> Counter[str]:
         """How many mails each address got."""
         return Counter(mail["To"] for mail in self.mails)
 
-    def hold(self, address: str) -> asyncio.Event:
-        """Answer no mail to that address until the event is set."""
-        return self._holds.setdefault(address, asyncio.Event())
+    def hold(self, number: int) -> asyncio.Event:
+        """Leave the mail of that number, counted from 1, unanswered until the event is set."""
+        return self._holds.setdefault(number, asyncio.Event())
 
     async def until(self, mails: int) -> None:
         """Wait for so many mails to have arrived, answered or not."""
         while len(self.mails) < mails:
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def until_answered(self, mails: int) -> None:
+        """Wait for so many mails to have been answered."""
+        while self.answered < mails:
+            self._changed.clear()
+            await self._changed.wait()
 
     # What aiosmtpd calls.
 
@@ -100,9 +107,11 @@ class MailServer:
             session.taken += 1
             content = cast("bytes", envelope.content)
             self.mails.append(message_from_bytes(content, EmailMessage, policy=policy.default))
-            self._arrived.set()
-        if receiver in self._holds:
-            await self._holds[receiver].wait()
+            self._changed.set()
+            if len(self.mails) in self._holds:
+                await self._holds[len(self.mails)].wait()
+        self.answered += 1
+        self._changed.set()
         return await self._answer(server, answer)
 
     async def _answer(self, server: Any, answer: str) -> str:

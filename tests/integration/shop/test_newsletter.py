@@ -348,7 +348,7 @@ async def test_who_is_stopped_while_a_mail_is_on_its_way_still_writes_down_how_t
     shop: Shop, server: MailServer, store: Store
 ) -> None:
     (customer_id,) = await shop.add("ada@example.com")
-    hold = server.hold("ada@example.com")
+    hold = server.hold(1)
     settings = settings_for(server)
     sending = NewsletterRound(
         EDITION,
