@@ -47,18 +47,16 @@ def application_line() -> str:
     return fallback
 
 
-def is_engine(frame: FrameType) -> bool:
-    """Whether a frame is the engine's, or of a library that only looks where to put a value."""
+def decides_nothing(frame: FrameType) -> bool:
+    """Whether a frame's code looks at a value only to carry it or to show it.
+
+    The engine's does, Temporal's and pydantic's, and that of loggers.
+    """
     asks: FrameType | None = frame
     while asks is not None and asks.f_code.co_filename.startswith("<frozen"):
         asks = asks.f_back  # abstract classes answer `isinstance` in Python
     file = asks.f_code.co_filename if asks else ""
-    return file.startswith(_OWN) or "/asyncio/" in file
-
-
-def is_logging(frame: FrameType) -> bool:
-    """Whether a frame is of Python's own logging, to which a value matters only as text."""
-    return "/logging/" in frame.f_code.co_filename
+    return file.startswith(_OWN) or "/asyncio/" in file or "/logging/" in file
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from euryale.rehearsal.place import is_engine, is_logging
+from euryale.rehearsal.place import decides_nothing
 
 Tell = Callable[[str], None]
 """Told of the unknown value that was used, in words, where that happens."""
@@ -70,7 +70,7 @@ class Unknown:
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # mypy knows no property in the place of this attribute
         """What `isinstance` and patterns look at: the code would go on as if it knew the answer."""
-        if is_engine(sys._getframe(1)):  # noqa: SLF001 -- the caller's, to tell who asks
+        if decides_nothing(sys._getframe(1)):  # noqa: SLF001 -- the caller's, to tell who asks
             return Unknown
         return _use(self)
 
@@ -81,8 +81,7 @@ class Unknown:
         return self
 
     def __str__(self) -> str:
-        asks = sys._getframe(1)  # noqa: SLF001 -- as above
-        if is_engine(asks) or is_logging(asks):
+        if decides_nothing(sys._getframe(1)):  # noqa: SLF001 -- as above
             return repr(self)
         return _use(self)
 
