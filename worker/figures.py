@@ -4,10 +4,16 @@ from sqlalchemy import func, select
 
 from worker.services.rows import table_of
 from worker.store import Store
-from worker.store.tables import CartLineItemRow, CartRow, ProductRow, ProductSalesRow
+from worker.store.tables import (
+    CartLineItemRow,
+    CartRow,
+    NotificationRow,
+    ProductRow,
+    ProductSalesRow,
+)
 
 _product, _cart, _item = table_of(ProductRow), table_of(CartRow), table_of(CartLineItemRow)
-_sales = table_of(ProductSalesRow)
+_sales, _notification = table_of(ProductSalesRow), table_of(NotificationRow)
 
 _COUNTS = {
     "draft products": (_product, _product.c.status == "draft"),
@@ -15,6 +21,7 @@ _COUNTS = {
     "carts": (_cart, None),
     "cart items": (_item, None),
     "product sales": (_sales, None),
+    "mails sent": (_notification, _notification.c.status == "success"),
 }
 
 
