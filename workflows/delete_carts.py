@@ -1,11 +1,9 @@
 """The workflow that deletes carts, and brings them back when it can't be completed."""
 
-from datetime import timedelta
-
 from pydantic import BaseModel
 from temporalio import workflow
 
-from activities.carts import CartActivities
+from activities.carts import CartActivities, CartDeletion
 from euryale import Saga
 
 
@@ -29,11 +27,9 @@ class DeleteCarts:
     async def run(self, input: DeleteCartsInput) -> DeleteCartsResult:  # noqa: A002 -- Temporal's name
         """Delete the carts."""
         async with Saga() as saga:
-            # One transaction is quick; a worker that died in the middle is noticed after this time.
             deleted = await saga.step(
                 CartActivities.delete,
-                input.cart_ids,
-                timeout=timedelta(seconds=10),
+                CartDeletion(cart_ids=input.cart_ids, deleted_at=workflow.now()),
                 summary=f"{len(input.cart_ids)} carts",
             )
             return DeleteCartsResult(cart_ids=deleted)

@@ -21,7 +21,7 @@ from euryale.errors import HandlerNotDurable, JobNotServed, JobUnknown, PayloadT
 from euryale.jobs.durability import durable_way
 from euryale.jobs.job import Job, give_options, inspect_handler, validate_data
 from euryale.registry import Registry
-from euryale.runs.failures import bounded, cut
+from euryale.runs.failures import bounded, innermost, told
 from euryale.runs.job_undo import take_back, wants_undo
 from euryale.runs.lateness import turn_of_run
 from euryale.runs.limits import PAYLOAD_LIMIT
@@ -176,12 +176,12 @@ def _failure(job: Job, error: Exception) -> Exception:
     kind = type(error).__name__
     if isinstance(error, RestrictedWorkflowAccessError):
         name = error.qualified_name.removesuffix(".__call__")
-        told = HandlerNotDurable(
+        refused = HandlerNotDurable(
             f"the handler of '{job.name}' used {name}, which isn't the same under replay",
             where=_line(job, error) or job.where,
             mend=durable_way(error.qualified_name),
         )
-        kind, message = type(told).__name__, str(told)
+        kind, message = type(refused).__name__, str(refused)
     failure = ApplicationError(message, type=kind, non_retryable=True)
     failure.__cause__ = error.__cause__
     return bounded(failure.with_traceback(error.__traceback__))
@@ -191,12 +191,12 @@ def _tell(job: Job, error: Exception) -> None:
     """Log why the run fails, with the line of the job's file that it came through."""
     if is_cancelled_exception(error):
         return
-    told = cut(error.message if isinstance(error, FailureError) else str(error))
-    kind = error.type if isinstance(error, ApplicationError) else None
+    first = innermost(error)
+    kind = first.type if isinstance(first, ApplicationError) else None
     DurableLogger.of_run().error(
         "run failed",
         action="run_failed",
-        error=f"{kind or type(error).__name__}: {told}",
+        error=f"{kind or type(first).__name__}: {told(first)}",
         where=_line(job, error) or job.where,
     )
 
