@@ -51,7 +51,7 @@ class ExportActivities:
         unfinished=_written,
         preview=preview,
         timeout=timedelta(hours=1),
-        words="export the orders of {} days",
+        words="export the orders of {} day(s)",
     )
     async def write(self, orders: OrdersOfDay) -> StepResponse[OrderExport, WrittenExport]:
         """Write the orders of a day into files that nobody takes for an export yet."""
@@ -67,7 +67,7 @@ class ExportActivities:
         "export.publish-manifest",
         compensation=withdraw,
         unfinished=_published,
-        words="publish {} exports",
+        words="publish {} export(s)",
     )
     async def publish(self, export: MadeExport) -> StepResponse[None, MadeExport]:
         """Show the manifest of files that are all there: only now is it an export."""

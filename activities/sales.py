@@ -45,7 +45,7 @@ class SalesActivities:
         compensation=restore,
         unfinished=_recalculated,
         preview=preview,
-        words="recalculate the sales of {} batches of products",
+        words="recalculate the sales of {} batch(es) of products",
     )
     async def recalculate(
         self, batch: SalesBatch

@@ -92,7 +92,7 @@ class ExportService:
 
     # However many orders there are: one worker writes millions of rows in this time, and one that
     # died is noticed by its heartbeat.
-    @mutation(undo="remove", timeout=timedelta(hours=1), words="export the orders of {} days")
+    @mutation(undo="remove", timeout=timedelta(hours=1), words="export the orders of {} day(s)")
     async def write(self, orders: OrdersOfDay) -> OrderExport:
         """Write the orders of a day as a new version, not published yet.
 
@@ -115,7 +115,7 @@ class ExportService:
         finally:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
-    @mutation(undo="withdraw", words="publish {} exports")
+    @mutation(undo="withdraw", words="publish {} export(s)")
     async def publish(self, export: MadeExport) -> None:
         """Show a version's manifest, whose files are all there. Doing it twice is harmless.
 

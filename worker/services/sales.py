@@ -76,7 +76,7 @@ class SalesService:
             products, found, rows = await self._read(session, batch)
         return _result(products, len(_differing(found, rows)))
 
-    @mutation(undo="restore", words="recalculate the sales of {} batches of products")
+    @mutation(undo="restore", words="recalculate the sales of {} batch(es) of products")
     async def recalculate(self, batch: SalesBatch) -> SalesBatchResult:
         """Bring the sales of a batch of products up to date, in one transaction.
 

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pyarrow import parquet
 from shop.order_rows import add_order, add_version, change_order
+from shop.taken_back import take_back
 from sqlalchemy import func, select
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
@@ -393,15 +394,17 @@ async def run(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Run]:
-    """Runs the job through a real worker, with data."""
+    """Runs the job through a real worker, with data, and takes it back if that is wanted."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("EXPORT_DIR", str(folder))
     named = dataclasses.replace(app, name=f"shop-{uuid4().hex[:8]}")
     plugin = EuryalePlugin(named, root=ROOT, apply_schedules=False)
     job = plugin.registry.job("export-orders-nightly")
 
-    async def run(**data: Any) -> Any:
-        return await (await start_run(client, named, job, data)).result()
+    async def run(*, undo: bool = False, **data: Any) -> Any:
+        handle = await start_run(client, named, job, data)
+        result = await handle.result()
+        return str(await take_back(client, plugin, handle)) if undo else result
 
     async with make_worker(client, plugin):
         yield run
@@ -471,3 +474,14 @@ async def test_a_run_that_fails_after_it_published_leaves_no_file(
         await run(day=DAY.isoformat())
     assert published == [VERSION_1]
     assert found(folder) == []
+
+
+async def test_a_finished_run_can_be_taken_back_and_leaves_other_versions_alone(
+    store: Store, run: Run, folder: Path
+) -> None:
+    await add_order(store, "order_1", NOON, ("cap", "1", "2"))
+    await run(day=DAY.isoformat())
+    before = contents(folder)
+    await change_order(store, "order_1", email="new@example.com")
+    assert await run(day=DAY.isoformat(), undo=True) == "2 steps were taken back"
+    assert contents(folder) == before

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from shop.order_rows import add_order, add_version, change_order
+from shop.taken_back import take_back
 from sqlalchemy import delete, select, update
 from temporalio.client import Client, WorkflowFailureError
 
@@ -278,15 +279,20 @@ async def test_a_preview_tells_the_same_and_writes_nothing(
 async def run(
     client: Client, store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Run]:
-    """Runs the job, or its workflow with an input, through a real worker."""
+    """Runs the job, or its workflow with an input, through a real worker.
+
+    With `undo` the job's run is taken back when it has ended.
+    """
     monkeypatch.setenv("DATABASE_URL", database_url)
     named = dataclasses.replace(app, name=f"shop-{uuid4().hex[:8]}")
     plugin = EuryalePlugin(named, root=ROOT, apply_schedules=False)
 
-    async def run(given: RecalculateAggregatesInput | None = None) -> Any:
+    async def run(given: RecalculateAggregatesInput | None = None, *, undo: bool = False) -> Any:
         if given is None:
             job = plugin.registry.job("recalculate-aggregates")
-            return await (await start_run(client, named, job)).result()
+            handle = await start_run(client, named, job)
+            result = await handle.result()
+            return str(await take_back(client, plugin, handle)) if undo else result
         return await client.execute_workflow(
             RecalculateAggregates.run, given, id=f"recalculate-{uuid4()}", task_queue=named.queue
         )
@@ -350,4 +356,16 @@ async def test_a_run_that_fails_halfway_leaves_the_sales_as_they_were(
     with pytest.raises(WorkflowFailureError):
         await run(RecalculateAggregatesInput(products_per_step=1))
     assert seen == [None, "bag", "cap"]
+    assert await all_rows(store) == before
+
+
+async def test_a_finished_run_can_be_taken_back_and_the_sales_are_as_before(
+    store: Store, run: Run
+) -> None:
+    await seed(store)
+    await run()
+    before = await all_rows(store)
+    await add_order(store, "order_new", TUESDAY, (before[0]["product_id"], "1", "30"))
+    await change_order(store, "order_new", currency_code=before[0]["currency_code"])
+    assert await run(undo=True) == "2 steps were taken back"
     assert await all_rows(store) == before
