@@ -2,14 +2,13 @@
 
 import asyncio
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 from temporalio import workflow
 
 from euryale import Container, ScheduledJobConfig
 from worker.services import QueryService
-from worker.services.newsletter_mail import Edition, Offer
+from worker.services.newsletter_mail import Edition, Offer, week_of
 from workflows.send_newsletter import SendNewsletter, SendNewsletterInput, SendNewsletterResult
 
 PAGE = 10_000
@@ -48,7 +47,7 @@ async def handler(
         pagination={"take": OFFERS, "order": {"created_at": "DESC"}},
     )
     edition = Edition(
-        week=data.week or week_of(scheduled_for),
+        week=data.week or week_of(scheduled_for, str(config.time_zone)),
         offers=tuple(Offer.model_validate(product) for product in newest.data),
     )
 
@@ -77,9 +76,3 @@ async def handler(
     total = SendNewsletterResult.total(results)
     logger.info("sent the newsletter", edition=edition.week, **total.model_dump())
     return total
-
-
-def week_of(moment: datetime) -> str:
-    """The ISO week of a time in the job's zone: the same however late the run is."""
-    year, week, _ = moment.astimezone(ZoneInfo(str(config.time_zone))).isocalendar()
-    return f"{year}-W{week:02d}"

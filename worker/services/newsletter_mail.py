@@ -7,6 +7,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from html import escape
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +35,18 @@ class Edition(BaseModel):
 
     week: str
     offers: tuple[Offer, ...] = ()
+
+
+def week_of(moment: datetime, time_zone: str) -> str:
+    """The ISO week of a time where the clocks show that zone's.
+
+    Example:
+        >>> from datetime import UTC
+        >>> week_of(datetime(2026, 11, 15, 23, 30, tzinfo=UTC), "Europe/Berlin")
+        '2026-W47'
+    """
+    year, week, _ = moment.astimezone(ZoneInfo(time_zone)).isocalendar()
+    return f"{year}-W{week:02d}"
 
 
 def newsletter_key(week: str, address: Address) -> str:

@@ -21,13 +21,12 @@ from activities.newsletter import Batch, BatchResult, NewsletterActivities
 from euryale import EuryalePlugin, instance
 from euryale.runs.run import start_run
 from euryale.worker import make_worker
-from jobs.send_newsletter import week_of
 from worker.app import app
 from worker.seed import NEWSLETTER_CUSTOMERS, seed
 from worker.services import CustomerService, NotificationService
 from worker.services.mailer import make_mailer
 from worker.services.newsletter import UNKNOWN, NewsletterRound
-from worker.services.newsletter_mail import Edition, Offer
+from worker.services.newsletter_mail import Edition, Offer, week_of
 from worker.settings import Settings
 from worker.store import Store
 from worker.store.tables import CustomerRow, NotificationRow, ProductRow
@@ -204,11 +203,22 @@ async def test_a_mail_shows_the_newest_products_and_how_to_get_no_more(
     assert len({mail["Message-ID"] for mail in server.mails}) == 4
 
 
+async def test_without_data_the_edition_is_the_week_of_the_run(
+    shop: Shop, server: MailServer
+) -> None:
+    await shop.add("ada@example.com")
+    # Around midnight on a Sunday it may be either.
+    weeks = {week_of(datetime.now(UTC), "Europe/Berlin")}
+    assert (await shop.run_job()).sent == 1
+    weeks.add(week_of(datetime.now(UTC), "Europe/Berlin"))
+    assert server.mails[0]["Subject"].removeprefix("New in the shop: ") in weeks
+
+
 def test_the_edition_is_the_week_that_the_run_was_due_in_where_the_job_is() -> None:
     # In Berlin it is Monday already.
-    assert week_of(datetime(2026, 11, 15, 23, 30, tzinfo=UTC)) == "2026-W47"
-    assert week_of(datetime(2026, 11, 15, 22, 30, tzinfo=UTC)) == "2026-W46"
-    assert week_of(datetime(2027, 1, 3, 12, tzinfo=UTC)) == "2026-W53"
+    assert week_of(datetime(2026, 11, 15, 23, 30, tzinfo=UTC), "Europe/Berlin") == "2026-W47"
+    assert week_of(datetime(2026, 11, 15, 22, 30, tzinfo=UTC), "Europe/Berlin") == "2026-W46"
+    assert week_of(datetime(2027, 1, 3, 12, tzinfo=UTC), "Europe/Berlin") == "2026-W53"
 
 
 # --- Readers who don't get it -----------------------------------------------------------------
