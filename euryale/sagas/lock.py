@@ -214,8 +214,10 @@ class Lock:
 
     async def _let_go(self, held: _Held) -> bool:
         """Release it and wake who waited longest; False if it was no longer this run's."""
-        # Had it ended already, its result says how.
-        await _delivered(held.signal(RELEASE))
+        # Not by the child's handle: after a reset, the server would no longer take this run for the
+        # lock's parent. Had it ended already, its result says how.
+        lock = workflow.get_external_workflow_handle(lock_id(self.key))
+        await _delivered(lock.signal(RELEASE, held.first_execution_run_id))
         try:
             waiters = await held
         except ChildWorkflowError:

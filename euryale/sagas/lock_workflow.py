@@ -138,9 +138,9 @@ class LockWorkflow:
         return self._in_order()[:_MOST_HANDED_ON]
 
     @workflow.signal(name=RELEASE)
-    def release(self) -> None:
-        """End; only the holder asks for it."""
-        self._released = True
+    def release(self, first_run_id: str) -> None:
+        """End, if it is this lock that is meant, and not one that the same run held before."""
+        self._released |= first_run_id == workflow.info().first_execution_run_id
 
     @workflow.signal(name=WAIT)
     def wait(self, waiters: list[Waiter]) -> None:
@@ -195,6 +195,9 @@ async def look_for_lock(waiting: Waiting) -> None:
         if await _is_promised(client, held, waiting.waiter, now=info.started_time):
             raise _not_yet(f"the lock '{waiting.key}' is about to go to who waited longer")
         return
+    if await _is_orphan(client, held, waiting.waiter):
+        await _if_open(_told(lock.terminate(reason="the run that held the lock has ended")))
+        return
     # One's own last look is remembered by the server. A new holder may not have this one listed.
     if list(info.heartbeat_details) != [held.run_id]:
         waiters = [waiting.waiter, *waiting.behind]
@@ -218,6 +221,31 @@ async def _is_promised(
     handle = client.get_workflow_handle_for(LockWorkflow.run, ended.id, run_id=ended.run_id)
     first = (await handle.result(follow_runs=False))[:1]
     return bool(first) and first[0].run_id != me.run_id
+
+
+async def _is_orphan(client: Client, held: WorkflowExecutionDescription, me: Waiter) -> bool:
+    """Whether nobody holds an open lock any more.
+
+    The server ends a lock with its holder, except where the holder was reset: it then knows
+    the run that goes on by the lock's parent, but doesn't end the lock with it.
+    """
+    # One run of a workflow id is open: the one that waits here, and so doesn't hold the lock.
+    if held.parent_id is None or held.parent_id == me.workflow_id:
+        return True
+    last = await _if_open(client.get_workflow_handle(held.parent_id).describe())
+    if last is None or last.status != WorkflowExecutionStatus.RUNNING:
+        return True
+    if last.run_id == held.parent_run_id:
+        return False
+    parent = client.get_workflow_handle(held.parent_id, run_id=held.parent_run_id)
+    first = await _if_open(parent.describe())
+    return first is None or _origin(first) != _origin(last)
+
+
+def _origin(run: WorkflowExecutionDescription) -> str:
+    """The first run of those that a run goes on from, by reset, retry or as new."""
+    first: str = run.raw_description.workflow_execution_info.first_run_id
+    return first
 
 
 def _not_yet(message: str) -> ApplicationError:

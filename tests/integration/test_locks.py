@@ -15,7 +15,9 @@ import locking
 import pytest
 from locking import Contradict, Hold, Visit, worker_of
 from sample_runs import connected, free_port
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -37,6 +39,9 @@ from euryale.worker import make_worker
 
 Run = WorkflowHandle[Any, Any]
 
+# Many workers and workflows, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(180)
+
 
 @pytest.fixture
 def key() -> str:
@@ -57,7 +62,7 @@ async def hold(client: Client, queue: str, key: str, **options: Any) -> Run:
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(150):
         while not await condition():
             await asyncio.sleep(0.02)
 
@@ -310,6 +315,73 @@ async def test_a_run_that_temporal_starts_again_can_take_the_lock_that_it_held(
         await until(held_again)
         await end(again)
         assert await again.result() == "success"
+
+
+async def reset(client: Client, run: Run, *, before_the_lock: bool) -> Run:
+    """Let a run begin anew from a workflow task: the first, or that in which it got the lock."""
+
+    async def has_it() -> bool:
+        return (await events_of(run))[-2:] == ["WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"]
+
+    await until(has_it)
+    ends = [
+        at
+        for at, event in enumerate(await events_of(run), start=1)
+        if event == "WORKFLOW_TASK_COMPLETED"
+    ]
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(
+                workflow_id=run.id, run_id=run.first_execution_run_id or ""
+            ),
+            workflow_task_finish_event_id=ends[0] if before_the_lock else ends[-1],
+            request_id=str(uuid.uuid4()),
+            reason="an operator's",
+        )
+    )
+    return client.get_workflow_handle(run.id)
+
+
+@pytest.mark.parametrize("before_the_lock", [True, False])
+async def test_a_run_that_is_reset_has_its_lock_and_releases_it(
+    client: Client, queue: str, key: str, before_the_lock: bool
+) -> None:
+    async with worker_of(client, queue):
+        holder = await hold(client, queue, key)
+        await until_held_by(client, key, holder)
+        again = await reset(client, holder, before_the_lock=before_the_lock)
+        await until_in_the_block(again)
+        refused = await hold(client, queue, key, timeout=0)
+        assert (await failure_of(refused)).type == "LockTimeout"
+        waiter = await hold(client, queue, key)
+        await until_waiting(client, key, waiter)
+        await until_looking(waiter, looks=2)
+        await end(again)
+        assert await again.result(rpc_timeout=timedelta(seconds=20)) == "success"
+        await until_held_by(client, key, waiter)
+        await waiter.terminate()
+
+
+async def until_in_the_block(run: Run) -> None:
+    async def started() -> bool:
+        return "CHILD_WORKFLOW_EXECUTION_STARTED" in await events_of(run)
+
+    await until(started)
+
+
+async def test_a_run_that_is_terminated_after_a_reset_loses_its_lock_to_who_waits(
+    client: Client, queue: str, key: str
+) -> None:
+    async with worker_of(client, queue):
+        holder = await hold(client, queue, key)
+        await until_held_by(client, key, holder)
+        again = await reset(client, holder, before_the_lock=False)
+        waiter = await hold(client, queue, key)
+        await until_waiting(client, key, waiter)
+        await again.terminate()
+        await until_held_by(client, key, waiter)
+        await waiter.terminate()
 
 
 async def test_locks_are_given_in_the_order_in_which_runs_asked(
