@@ -21,16 +21,16 @@ class Batch(BaseModel):
     """Some readers of one edition.
 
     Attributes:
+        customer_ids: The readers; they come first, since a rehearsal counts what comes first.
         edition: What they get.
-        customer_ids: The readers.
         again: Whether the mail server put all of them off before.
         last_try: Whether those whom it puts off now are given up.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    edition: Edition
     customer_ids: list[str]
+    edition: Edition
     again: bool = False
     last_try: bool = False
 

@@ -66,8 +66,8 @@ class SendNewsletter:
                 deferred: list[str] = []
                 for start in range(0, len(waiting), BATCH):
                     batch = Batch(
-                        edition=input.edition,
                         customer_ids=waiting[start : start + BATCH],
+                        edition=input.edition,
                         again=again,
                         last_try=not pauses,
                     )
