@@ -6,6 +6,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -47,6 +48,10 @@ _LAST_NAMES = ("Hopper", "Johnson", "Lamport", "Liskov", "Lovelace", "Perlman", 
 _ID_MILLISECONDS = 1_767_225_600_000
 """The beginning of 2026: ids hold a time, and stay the same whenever the shop is filled."""
 
+_WAITS = 4
+"""How often SQLite is asked again: another process that fills the shop keeps its file locked for
+longer than a mutation would wait."""
+
 Values = dict[str, Any]
 
 
@@ -62,13 +67,22 @@ async def seed(store: Store) -> bool:
     Raises:
         worker.store.StoreUnavailable: The database is locked, gone or not migrated.
     """
+    # Made beforehand, so that nobody waits for it.
+    rows = list(_shop(datetime.now(UTC)))
+    for _ in range(_WAITS if store.dialect == "sqlite" else 0):
+        with suppress(StoreUnavailable):
+            return await _fill(store, rows)
+    return await _fill(store, rows)
+
+
+async def _fill(store: Store, tables: list[tuple[type[Base], list[Values]]]) -> bool:
     async with store.begin() as session:
         if store.dialect == "postgresql":
             # Of two processes that find the shop empty at once, only one may fill it.
             await session.execute(text("LOCK TABLE product IN SHARE ROW EXCLUSIVE MODE"))
         if (await session.execute(select(ProductRow.id).limit(1))).first():
             return False
-        for row_class, rows in _shop(datetime.now(UTC)):
+        for row_class, rows in tables:
             await session.execute(insert(row_class.__table__), rows)  # type: ignore[arg-type]
     return True
 
