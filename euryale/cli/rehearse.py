@@ -112,9 +112,15 @@ async def _rehearse(
     address: str | None,
     namespace: str | None,
 ) -> "Rehearsed":
+    from temporalio.runtime import Runtime, TelemetryConfig  # noqa: PLC0415 -- slow to import
+
     from euryale.rehearsal.rehearsal import rehearse as carry_out  # noqa: PLC0415 -- slow to import
     from euryale.server.connection import connect  # noqa: PLC0415
 
+    # Temporal's core would write its own lines among the answer: it has no other place for them.
+    Runtime.set_default(
+        Runtime(telemetry=TelemetryConfig(logging=None)), error_if_already_set=False
+    )
     client = await connect(address=address, namespace=namespace)
     live = not screen.as_json and screen.console.is_terminal
     status = screen.console.status(f"rehearsing {job.name}") if live else None
