@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 from rich.table import Table
@@ -14,8 +15,10 @@ from euryale.jobs.job import Job
 from euryale.runs.run_details import RunDetails
 from euryale.runs.runless import RunlessFirings
 from euryale.runs.runs import Run
+from euryale.sagas.undo_report import UndoReport
 from euryale.time.timetable import nominal
 from euryale.time.zones import time_zone
+from euryale.undo.undone_runs import UndoneRun
 
 STYLES = {
     "running": "cyan",
@@ -51,12 +54,14 @@ class RunLine:
         run: The run.
         job: Its job; None if the application has none of that name.
         details: What its history tells; None where it wasn't asked.
+        undone: What became of it afterwards; None where nobody took it back.
     """
 
     app: str
     run: Run
     job: Job | None = None
     details: RunDetails | None = None
+    undone: UndoneRun | None = None
 
     @property
     def name(self) -> str:
@@ -94,6 +99,7 @@ class RunLine:
             "operator": run.operator,
             "note": run.note,
             "superseded": self.superseded,
+            "undone": self._undone(),
             **self._deeds(),
         }
 
@@ -123,6 +129,26 @@ class RunLine:
             else None,
         }
 
+    def _undone(self) -> dict[str, Any] | None:
+        """What was taken back, because it failed or since somebody asked for it."""
+        if self.undone is not None:
+            report = self.undone.report
+            return {
+                "status": self.undone.status,
+                "operator": self.undone.operator,
+                "note": self.undone.note,
+                "compensation": report and report.compensation,
+                "report": report and report.model_dump(mode="json"),
+            }
+        report = self._own_report()
+        if report is None:
+            return None
+        return {"compensation": report.compensation, "report": report.model_dump(mode="json")}
+
+    def _own_report(self) -> UndoReport | None:
+        outcome = self.details.outcome if self.details else None
+        return outcome.undo if outcome else None
+
     @property
     def said(self) -> str:
         """Who started it by hand, and why."""
@@ -150,6 +176,10 @@ class RunLine:
         reason = self._reason()
         if reason:
             text.append(" · " if parts else "").append(reason, style="red")
+        if self.undone is not None:
+            text.append(" · " if text else "").append(str(self.undone), style="yellow")
+        elif (report := self._own_report()) and not report.left:
+            text.append(" · " if text else "").append(str(report), style="yellow")
         return text
 
     def _reason(self) -> str:
@@ -178,10 +208,16 @@ def _one_line(text: str) -> str:
 
 
 def run_lines(
-    app: str, details: Iterable[RunDetails], jobs: Mapping[str, Job]
+    app: str,
+    details: Iterable[RunDetails],
+    jobs: Mapping[str, Job],
+    undone: Mapping[str, UndoneRun] = MappingProxyType({}),
 ) -> tuple[RunLine, ...]:
-    """The lines of some runs, with the jobs that are known."""
-    return tuple(RunLine(app, each.run, jobs.get(each.run.job), each) for each in details)
+    """The lines of some runs, with the jobs that are known and what became of them afterwards."""
+    return tuple(
+        RunLine(app, each.run, jobs.get(each.run.job), each, undone.get(each.run.run_id))
+        for each in details
+    )
 
 
 def runless_as_dict(firings: RunlessFirings) -> dict[str, Any]:

@@ -113,6 +113,7 @@ async def _runs(
     from euryale.schedules.schedule_state import schedule_state  # noqa: PLC0415
     from euryale.server.connection import connect  # noqa: PLC0415
     from euryale.time.zones import time_zone  # noqa: PLC0415
+    from euryale.undo.undone_runs import undone_runs  # noqa: PLC0415
 
     app, jobs = project.app.name, project.registry.jobs
     job = None if name is None else jobs.get(name)
@@ -136,7 +137,9 @@ async def _runs(
             client, app, job, state, details, since=start, cut=len(found) == limit
         )
     now = datetime.now(UTC)
-    lines = run_lines(app, details, jobs)
+    first = min((each.started for each in found), default=now)
+    undone = await undone_runs(client, app, since=first) if found else {}
+    lines = run_lines(app, details, jobs, undone)
     screen.result(
         {
             "app": app,

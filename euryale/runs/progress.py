@@ -18,6 +18,8 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, FailureError
 
 from euryale.runs.runs import Status
+from euryale.sagas.saga_failed import report_in
+from euryale.sagas.undo_report import UndoReport
 
 _STARTED = (
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
@@ -218,6 +220,7 @@ class Outcome:
         failure_message: The exception's message, or the reason that was given.
         failure_where: The line of the job's file that it came through, as `file:line`, with the
             file's path on the worker; empty where the failure doesn't tell.
+        undo: What was taken back because of the failure; None where nothing had to be.
     """
 
     succeeded: bool
@@ -225,6 +228,7 @@ class Outcome:
     failure_type: str = ""
     failure_message: str = ""
     failure_where: str = ""
+    undo: UndoReport | None = None
 
 
 async def outcome_of(client: Client, progress: Progress) -> Outcome:
@@ -244,6 +248,7 @@ async def outcome_of(client: Client, progress: Progress) -> Outcome:
         )
     error = await client.data_converter.decode_failure(progress.failure)
     where = failing_line(_stack_trace(error))
+    undo = report_in(error)
     # An activity or a child workflow that failed stands around what it failed with.
     while not isinstance(error, ApplicationError) and isinstance(error.__cause__, FailureError):
         error = error.__cause__
@@ -254,6 +259,7 @@ async def outcome_of(client: Client, progress: Progress) -> Outcome:
         failure_type=named or type(error).__name__,
         failure_message=message,
         failure_where=where,
+        undo=undo,
     )
 
 

@@ -156,25 +156,27 @@ def runs_query(
         "WorkflowId STARTS_WITH 'shop/' AND ExecutionStatus IN ('Failed')"
     """
     if job is None:
-        parts = [f"WorkflowId STARTS_WITH {_quoted(f'{app}/')}"]
+        parts = [f"WorkflowId STARTS_WITH {quoted(f'{app}/')}"]
     else:
-        ids = (f"WorkflowId STARTS_WITH {_quoted(f'{app}/{job}{end}')}" for end in "-/")
-        parts = [f"WorkflowType = {_quoted(job)}", f"({' OR '.join(ids)})"]
+        ids = (f"WorkflowId STARTS_WITH {quoted(f'{app}/{job}{end}')}" for end in "-/")
+        parts = [f"WorkflowType = {quoted(job)}", f"({' OR '.join(ids)})"]
     if since is not None:
-        parts.append(f"StartTime >= {_quoted(_utc(since))}")
+        parts.append(f"StartTime >= {quoted(utc(since))}")
     if until is not None:
-        parts.append(f"StartTime < {_quoted(_utc(until))}")
+        parts.append(f"StartTime < {quoted(utc(until))}")
     if statuses:
-        named = ", ".join(_quoted(_QUERIED[status]) for status in statuses)
+        named = ", ".join(quoted(_QUERIED[status]) for status in statuses)
         parts.append(f"ExecutionStatus IN ({named})")
     return " AND ".join(parts)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as a visibility query has it."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _utc(time: datetime) -> str:
+def utc(time: datetime) -> str:
+    """A time as a visibility query has it."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -297,7 +299,7 @@ async def find_run(client: Client, app: str, text: str) -> Run:
     """
     execution: WorkflowExecution | None = None
     if _RUN_ID.fullmatch(text):
-        listed = [each async for each in client.list_workflows(f"RunId = {_quoted(text)}")]
+        listed = [each async for each in client.list_workflows(f"RunId = {quoted(text)}")]
         execution = listed[0] if listed else None
     else:
         workflow_id = text if text.startswith(f"{app}/") else f"{app}/{text}"

@@ -5,6 +5,8 @@ from temporalio.exceptions import ApplicationError
 from euryale.runs.failures import innermost, told
 from euryale.sagas.undo_report import UndoReport
 
+_FIELDS = UndoReport.model_fields.keys()
+
 
 class SagaFailed(ApplicationError):
     """What leaves a saga's block when something failed in it: the failure, and what was undone.
@@ -28,3 +30,19 @@ class SagaFailed(ApplicationError):
             non_retryable=True,
         )
         self.report = report
+
+
+def report_in(error: BaseException | None) -> UndoReport | None:
+    """What was taken back because of a failure, as it or one that it stands around tells.
+
+    Args:
+        error: A failure, as a workflow or a client caught it.
+    """
+    found: UndoReport | None = None
+    while error is not None:
+        details = error.details if isinstance(error, ApplicationError) else ()
+        if details and isinstance(details[-1], dict) and details[-1].keys() == _FIELDS:
+            report = UndoReport.model_validate(details[-1])
+            found = report if found is None else found + report
+        error = error.__cause__
+    return found

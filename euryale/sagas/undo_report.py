@@ -62,7 +62,7 @@ class UndoReport(BaseModel):
         ('partial', '1 step was taken back, 1 was not: mail.send (no compensation)')
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     undone: int = 0
     left: int = 0

@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 import vault_app
-from sample_runs import SAMPLE
+from served_vault import Operation, serving_vault, vault_plugin
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Replayer
 
-from euryale import EuryalePlugin, UndoReport
-from euryale.worker import make_worker, serve
+from euryale import UndoReport
 
-Operation = list[Any]
 COMPENSATION = SearchAttributeKey.for_keyword("Compensation")
 
 
@@ -28,12 +26,8 @@ def vault() -> vault_app.Vault:
 
 @pytest.fixture
 async def served(client: Client, vault: vault_app.Vault) -> AsyncIterator[Client]:
-    stop = asyncio.Event()
-    plugin = EuryalePlugin(vault_app.app, root=SAMPLE, apply_schedules=False)
-    serving = asyncio.create_task(serve(make_worker(client, plugin), stop))
-    yield client
-    stop.set()
-    await serving
+    async with serving_vault(client):
+        yield client
 
 
 async def started(client: Client, *script: Operation) -> WorkflowHandle[Any, Any]:
@@ -49,8 +43,8 @@ async def failure(client: Client, *script: Operation) -> ApplicationError:
     error = caught.value.cause
     assert isinstance(error, ApplicationError)
     # What decides in a saga is the same under replay.
-    plugin = EuryalePlugin(vault_app.app, root=SAMPLE, apply_schedules=False)
-    await Replayer(workflows=[], plugins=[plugin]).replay_workflow(await handle.fetch_history())
+    replayer = Replayer(workflows=[], plugins=[vault_plugin()])
+    await replayer.replay_workflow(await handle.fetch_history())
     return error
 
 

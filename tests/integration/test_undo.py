@@ -1,31 +1,25 @@
 """Finished runs are taken back: once, in reverse, and never over somebody's later change."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import pytest
 import vault_app
-from sample_runs import SAMPLE
+from served_vault import Operation, serving_vault, start_script, vault_plugin
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    WorkflowAlreadyStartedError,
+)
 from temporalio.worker import Replayer
 
-from euryale import EuryalePlugin, UndoReport
+from euryale import UndoReport
 from euryale.errors import UndoRefused
-from euryale.runs.memo import MEMO, run_memo
 from euryale.runs.runs import Run, find_run
 from euryale.undo.attempts import attempts_at
 from euryale.undo.undo import WholePlan, plan_whole, refuse_if_incomplete, start_undo
 from euryale.undo.ways import ways_of
-from euryale.worker import make_worker, serve
-
-Operation = list[Any]
-
-
-def plugin() -> EuryalePlugin:
-    return EuryalePlugin(vault_app.app, root=SAMPLE, apply_schedules=False)
 
 
 @pytest.fixture
@@ -36,34 +30,18 @@ def vault() -> vault_app.Vault:
 
 @pytest.fixture
 async def served(client: Client, vault: vault_app.Vault) -> AsyncIterator[Client]:
-    stop = asyncio.Event()
-    serving = asyncio.create_task(serve(make_worker(client, plugin()), stop))
-    yield client
-    stop.set()
-    await serving
-
-
-async def started(
-    client: Client, *script: Operation, job: str = "calls"
-) -> WorkflowHandle[Any, Any]:
-    config = plugin().registry.jobs[job].config
-    return await client.start_workflow(
-        job,
-        {"script": list(script)},
-        id=f"vault/{job}/{uuid.uuid4().hex[:8]}",
-        task_queue="vault",
-        memo={MEMO: run_memo(config)},
-    )
+    async with serving_vault(client):
+        yield client
 
 
 async def ran(client: Client, *script: Operation) -> Run:
-    handle = await started(client, *script)
+    handle = await start_script(client, *script)
     await handle.result()
     return await find_run(client, "vault", handle.id)
 
 
 async def planned(client: Client, run: Run, only: Sequence[str] = ()) -> WholePlan:
-    return await plan_whole(client, "vault", ways_of(plugin().registry), run, only)
+    return await plan_whole(client, "vault", ways_of(vault_plugin().registry), run, only)
 
 
 async def undone(client: Client, run: Run, only: Sequence[str] = ()) -> UndoReport:
@@ -73,7 +51,9 @@ async def undone(client: Client, run: Run, only: Sequence[str] = ()) -> UndoRepo
         client, "vault", "vault", run, attempt=plan.attempts.count + 1, only=only
     )
     report = await handle.result()
-    await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(await handle.fetch_history())
+    await Replayer(workflows=[], plugins=[vault_plugin()]).replay_workflow(
+        await handle.fetch_history()
+    )
     return report
 
 
@@ -104,6 +84,18 @@ async def test_asking_twice_is_harmless(served: Client, vault: vault_app.Vault) 
     again = await planned(served, run)
     assert (again.calls, again.left, again.attempts.count) == (0, (), 1)
     assert await undone(served, run) == UndoReport()
+    assert vault.log == ["a=1", "a=None"]
+
+
+async def test_of_two_who_ask_at_once_one_begins(served: Client, vault: vault_app.Vault) -> None:
+    run = await ran(served, ["set", "a", "1"])
+    begun = await asyncio.gather(
+        *(start_undo(served, "vault", "vault", run, attempt=1) for _ in range(2)),
+        return_exceptions=True,
+    )
+    (handle,) = [each for each in begun if isinstance(each, WorkflowHandle)]
+    assert [type(each) for each in begun if each is not handle] == [WorkflowAlreadyStartedError]
+    assert (await handle.result()).undone == 1
     assert vault.log == ["a=1", "a=None"]
 
 
@@ -153,7 +145,7 @@ async def test_child_workflows_are_taken_back_with_their_own_children_and_steps(
 async def test_steps_that_a_saga_took_back_are_not_taken_back_again(
     served: Client, vault: vault_app.Vault
 ) -> None:
-    handle = await started(served, ["set", "a", "1"], ["script", ["put", "b", "2"], ["fail"]])
+    handle = await start_script(served, ["set", "a", "1"], ["script", ["put", "b", "2"], ["fail"]])
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     await undone(served, await find_run(served, "vault", handle.id))
@@ -201,7 +193,7 @@ async def test_a_step_that_the_run_never_did_is_refused(
 async def test_a_terminated_runs_call_is_refused_where_nobody_knows_how_far_it_came(
     served: Client, vault: vault_app.Vault
 ) -> None:
-    handle = await started(served, ["set", "a", "1"], ["set", "b", "slow"])
+    handle = await start_script(served, ["set", "a", "1"], ["set", "b", "slow"])
     async with asyncio.timeout(20):
         while "a" not in vault.values:
             await asyncio.sleep(0.01)
@@ -232,7 +224,7 @@ async def test_a_job_that_says_so_takes_itself_back_when_its_handler_fails(
         ["set", "c", "3"],
         ["fail"],
     ]
-    handle = await started(served, *script, job="careful")
+    handle = await start_script(served, *script, job="careful")
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     error = caught.value.cause
@@ -244,13 +236,13 @@ async def test_a_job_that_says_so_takes_itself_back_when_its_handler_fails(
     assert (await attempts_at(served, "vault", run.run_id)).count == 1
     assert (await planned(served, run)).calls == 0
     history = await handle.fetch_history()
-    await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(history)
+    await Replayer(workflows=[], plugins=[vault_plugin()]).replay_workflow(history)
 
 
 async def test_a_job_that_says_so_takes_itself_back_when_it_is_cancelled(
     served: Client, vault: vault_app.Vault
 ) -> None:
-    handle = await started(served, ["set", "a", "1"], ["wait"], job="careful")
+    handle = await start_script(served, ["set", "a", "1"], ["wait"], job="careful")
     async with asyncio.timeout(20):
         while "a" not in vault.values:
             await asyncio.sleep(0.01)
@@ -264,18 +256,18 @@ async def test_a_job_that_says_so_takes_itself_back_when_it_is_cancelled(
 async def test_what_was_under_way_beside_the_failure_is_ended_and_taken_back(
     served: Client, vault: vault_app.Vault
 ) -> None:
-    handle = await started(served, ["beside", ["put", "a", "1"], ["wait"]], job="careful")
+    handle = await start_script(served, ["beside", ["put", "a", "1"], ["wait"]], job="careful")
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     assert "a" not in vault.values
     history = await handle.fetch_history()
-    await Replayer(workflows=[], plugins=[plugin()]).replay_workflow(history)
+    await Replayer(workflows=[], plugins=[vault_plugin()]).replay_workflow(history)
 
 
 async def test_a_job_that_says_nothing_keeps_what_it_did(
     served: Client, vault: vault_app.Vault
 ) -> None:
-    handle = await started(served, ["set", "a", "1"], ["fail"])
+    handle = await start_script(served, ["set", "a", "1"], ["fail"])
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     assert vault.values == {"a": "1"}
