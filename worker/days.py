@@ -1,8 +1,4 @@
-"""Days as a time zone has them: from one midnight to the next.
-
-A module of its own, since jobs need it, too: in a handler Temporal's sandbox stands between
-`datetime` and `zoneinfo`, and what a handler calls here is outside of it.
-"""
+"""Days as a time zone has them: from one midnight to the next."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo

@@ -371,3 +371,7 @@ async def test_a_worker_told_to_stop_lets_calls_in_progress_finish(
     kinds = [event.event_type async for event in handle.fetch_history_events()]
     assert EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED in kinds
     await handle.terminate()
+
+
+async def test_a_handler_tells_the_time_in_a_zone(sample: Sample) -> None:
+    assert await sample.run("in_zone", zone="Europe/Berlin") == "2026-07-01T14:00:00+02:00"

@@ -7,6 +7,7 @@ import time
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sample_app import Item, ItemActivities, ItemService, TakeItems
 from temporalio import workflow
@@ -226,3 +227,9 @@ async def plain_activity(container: Container) -> str:
     return await workflow.execute_activity_method(
         ItemActivities.plain, "x", start_to_close_timeout=timedelta(seconds=5)
     )
+
+
+@case
+async def in_zone(container: Container, zone: str) -> str:
+    moment = datetime(2026, 7, 1, 12, tzinfo=ZoneInfo("UTC"))
+    return moment.astimezone(ZoneInfo(zone)).isoformat()
