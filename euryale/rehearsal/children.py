@@ -1,5 +1,6 @@
 """The handles of child workflows in a rehearsal."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ class RehearsedChild(workflow.ChildWorkflowHandle[Any, Any]):
             child_id: The id that the parent gave it.
         """
         super().__init__(outcome)
+        unlogged(self)
         self._rehearsed = handle
         self._id = child_id
 
@@ -75,6 +77,11 @@ class StandInChild(workflow.ChildWorkflowHandle[Any, Any]):
         name = signal if isinstance(signal, str) else signal.__name__
         # The module stands for no argument, which None would be.
         self._signalled(name, args or ([] if arg is workflow else [arg]))
+
+
+def unlogged(task: asyncio.Task[Any]) -> None:
+    """Let a task be dropped with its workflow without a log line, as the SDK does with its own."""
+    setattr(task, "_log_destroy_pending", False)  # noqa: B010 -- the attribute isn't declared
 
 
 async def _ready(result: Any) -> Any:

@@ -93,7 +93,9 @@ class RehearsalRunner(WorkflowRunner):
             case "continue_as_new_workflow_execution":
                 inward = order.task_queue in ("", self._queue)
             case "signal_external_workflow_execution":
-                inward = bool(order.child_workflow_id)
+                inward = bool(order.child_workflow_id) or self._stage.is_own(
+                    order.workflow_execution.workflow_id
+                )
             case "request_cancel_external_workflow_execution":
                 return f"would cancel the workflow {order.workflow_execution.workflow_id}"
             case _:

@@ -34,7 +34,7 @@ from temporalio.worker import (
 )
 
 from euryale.rehearsal.activities import KnownActivity
-from euryale.rehearsal.children import RehearsedChild, StandInChild
+from euryale.rehearsal.children import RehearsedChild, StandInChild, unlogged
 from euryale.rehearsal.place import line_of
 from euryale.rehearsal.stage import Key, Noted, Stage, What
 from euryale.rehearsal.unknown import SawNoFurther, Unknown, plain, unknown_of, unknowns_in
@@ -138,6 +138,7 @@ class _Outbound(WorkflowOutboundInterceptor):
         self._stage = stage
         self._calls = 0
         self._abandoned: list[RehearsedChild] = []
+        self._own_ids: dict[str, str] = {}
 
     # --- activities ---------------------------------------------------------------------------
 
@@ -241,7 +242,9 @@ class _Outbound(WorkflowOutboundInterceptor):
         raise error from ApplicationError(message, type=kind, non_retryable=True)
 
     def _handle(self, answer: Coroutine[Any, Any, Any]) -> workflow.ActivityHandle[Any]:
-        return workflow.ActivityHandle(answer)
+        handle = workflow.ActivityHandle(answer)
+        unlogged(handle)
+        return handle
 
     # --- other workflows ----------------------------------------------------------------------
 
@@ -301,7 +304,11 @@ class _Outbound(WorkflowOutboundInterceptor):
         await self.next.signal_child_workflow(input)
 
     async def signal_external_workflow(self, input: SignalExternalWorkflowInput) -> None:  # noqa: A002 -- Temporal's name
-        """Note a signal to a workflow that really runs."""
+        """Note a signal to a workflow that really runs; one to the rehearsal's own passes."""
+        own = self._own_ids.get(input.workflow_id, input.workflow_id)
+        if self._stage.is_own(own):
+            await self.next.signal_external_workflow(replace(input, workflow_id=own))
+            return
         self._note_signal(input.workflow_id, input.signal, input.args)
 
     def _note_signal(self, workflow_id: str, signal: str, args: Any) -> None:
@@ -379,7 +386,9 @@ class _Outbound(WorkflowOutboundInterceptor):
 
     def _own_id(self, workflow_id: str) -> str:
         own = workflow.info().workflow_id
-        return workflow_id if workflow_id.startswith(f"{own}/") else f"{own}/{workflow_id}"
+        if not workflow_id.startswith(f"{own}/"):
+            self._own_ids[workflow_id] = f"{own}/{workflow_id}"
+        return self._own_ids.get(workflow_id, workflow_id)
 
 
 def _source(stage: Stage, of: str) -> str:

@@ -163,7 +163,9 @@ async def rehearse(
     number = uuid.uuid4().hex[:8]
     queue = f"{app.name}.rehearsal-{number}"
     served = {LOCK_WORKFLOW, *registry.jobs, *workflows_by_name(registry.parts.workflows)}
+    workflow_id = f"{app.name}/.rehearsal/{job.name}/{number}"
     stage = Stage(
+        workflow_id,
         root,
         known_activities(registry),
         frozenset(name for name in served if name is not None),
@@ -176,7 +178,6 @@ async def rehearse(
     )
     own = Client(**config)
     async with _worker(own, registry, stage, queue):
-        workflow_id = f"{app.name}/.rehearsal/{job.name}/{number}"
         try:
             handle = await own.start_workflow(
                 job.name,

@@ -104,11 +104,22 @@ class Stage:
 
     def __init__(
         self,
+        workflow_id: str,
         root: Path,
         activities: Mapping[str, KnownActivity],
         workflows: frozenset[str],
         fail_at: FailAt | None = None,
     ) -> None:
+        """Set it.
+
+        Args:
+            workflow_id: The id of the rehearsal's own workflow.
+            root: The project's root.
+            activities: What is known of the activities, by name.
+            workflows: The types of the workflows that are rehearsed, too.
+            fail_at: The call that is to fail on purpose.
+        """
+        self._workflow_id = workflow_id
         self.activities = activities
         self.workflows = workflows
         self.fail_at = fail_at
@@ -160,8 +171,12 @@ class Stage:
 
     def waits_at(self) -> str:
         """The line that the workflow which was started last waits at; empty if it isn't known."""
-        started = list(self.under_way.values())
-        return self.relative(waiting_line(started[-1])) if started else ""
+        lines = [waiting_line(each) for each in self.under_way.values()]
+        return self.relative(next(filter(None, reversed(lines)), ""))
+
+    def is_own(self, workflow_id: str) -> bool:
+        """Whether a workflow is one of the rehearsal's; the ids of all begin with that of one."""
+        return f"{workflow_id}/".startswith(f"{self._workflow_id}/")
 
     def relative(self, line: str) -> str:
         """A line as seen from the project's root, if it lies below that."""
