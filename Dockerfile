@@ -16,6 +16,8 @@ FROM python:3.13.14-slim
 # The container is read-only: bytecode is compiled here, and never written where it runs.
 ENV PATH=/opt/euryale/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin shop
+# What the shop writes; a volume that is mounted here begins with this owner.
+RUN mkdir -m 0750 /data && chown 10001 /data
 COPY --from=build /opt/euryale /opt/euryale
 WORKDIR /app
 COPY pyproject.toml ./
