@@ -3,14 +3,18 @@
 import asyncio
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
-from euryale import Euryale, Retry, Saga, StepResponse, instance, step
+from euryale import Euryale, EuryalePlugin, Retry, Saga, StepResponse, Unfinished, instance, step
 
 ONCE = Retry(maximum_attempts=1)
 
@@ -45,6 +49,10 @@ class Line:
     dies: bool = False
 
 
+def unfinished_note(cut: Unfinished[str]) -> str:
+    return f"perhaps {cut.input}"
+
+
 class Notes:
     def __init__(self, notebook: Notebook, announcer: Announcer) -> None:
         self._lines = notebook.lines
@@ -59,9 +67,12 @@ class Notes:
         self._lines.append(f"+{text}")
         return StepResponse(output=text, undo=text)
 
-    @step(
-        "note.add-late", compensation=strike, unfinished=lambda cut: cut.input.upper(), retry=ONCE
-    )
+    @step("note.add-slowly", compensation=strike, retry=ONCE)
+    async def add_slowly(self, text: str) -> StepResponse[str, str]:
+        await asyncio.sleep(1)
+        return await self.add(text)
+
+    @step("note.add-late", compensation=strike, unfinished=unfinished_note, retry=ONCE)
     async def add_late(self, text: str) -> StepResponse[str, str]:
         try:
             await asyncio.sleep(3600)
@@ -69,6 +80,10 @@ class Notes:
             self._lines.append("stopped")
             raise
         raise AssertionError
+
+    @step("note.refuse", compensation=None, retry=ONCE)
+    async def refuse(self, text: str) -> StepResponse[str, None]:
+        raise ValueError(f"{text} is refused")
 
     @step("note.announce", compensation=None)
     async def announce(self, what: str) -> StepResponse[str, None]:
@@ -131,15 +146,30 @@ class When:
             return [name.title() for name in added]
 
 
+@workflow.defn(name="ported-skip")
+class Skipping:
+    """Medusa's `skipOnPermanentFailure`."""
+
+    @workflow.run
+    async def run(self) -> str:
+        async with Saga() as saga:
+            if await saga.step(Notes.refuse, "a", continue_on_failure=True) is None:
+                return "skipped the rest"
+            return await saga.step(Notes.add, "b")
+
+
 @workflow.defn(name="ported-timeout")
 class TimeLimited:
     """Medusa's workflow timeout."""
 
     @workflow.run
     async def run(self, seconds: float) -> str:
-        async with Saga() as saga, asyncio.timeout(seconds):
+        async with Saga() as saga:
             await saga.step(Notes.add, "a")
-            return await saga.step(Notes.add_late, "b")
+            async with asyncio.timeout(seconds):
+                await saga.step(Notes.add_slowly, "b")
+                await asyncio.sleep(3600)
+            return "in time"
 
 
 @workflow.defn(name="ported-late-step")
@@ -187,14 +217,28 @@ class Hooked:
 notebook = Notebook([])
 
 
-def ported_app(announcer: type[Announcer] = Announcer, queue: str = "ported") -> Euryale:
+def ported_plugin(queue: str, announcer: type[Announcer] = Announcer) -> EuryalePlugin:
     """The application, with an announcer of its choice."""
-    return Euryale(
+    app = Euryale(
         name="ported",
         task_queue=queue,
-        services={},
         providers=[instance(notebook), instance(announcer(), provides=Announcer)],
-        workflows=[Killed, When, TimeLimited, LateStep, Answered, Hooked],
+        workflows=[Killed, When, Skipping, TimeLimited, LateStep, Answered, Hooked],
         activities=[Notes, Files],
         jobs=[],
     )
+    return EuryalePlugin(app, root=Path(__file__).parent, apply_schedules=False)
+
+
+async def serve(address: str, queue: str) -> None:
+    """Serve until a step kills the process, or its standard input ends."""
+    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    worker = Worker(
+        client,
+        task_queue=queue,
+        plugins=[ported_plugin(queue)],
+        # What it was about to do when it died is soon another's.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+    )
+    async with worker:
+        await asyncio.to_thread(sys.stdin.read)
