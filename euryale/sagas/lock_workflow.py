@@ -196,7 +196,9 @@ async def look_for_lock(waiting: Waiting) -> None:
             raise _not_yet(f"the lock '{waiting.key}' is about to go to who waited longer")
         return
     if await _is_orphan(client, held, waiting.waiter):
-        await _if_open(_told(lock.terminate(reason="the run that held the lock has ended")))
+        # This one, and not one that somebody took meanwhile.
+        orphan = client.get_workflow_handle(held.id, run_id=held.run_id)
+        await _if_open(_told(orphan.terminate(reason="the run that held the lock has ended")))
         return
     # One's own last look is remembered by the server. A new holder may not have this one listed.
     if list(info.heartbeat_details) != [held.run_id]:

@@ -20,6 +20,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import (
     Client,
+    DescribeWorkflowInput,
+    Interceptor,
+    OutboundInterceptor,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -27,11 +31,19 @@ from temporalio.client import (
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Replayer
 
 from euryale import Euryale, EuryalePlugin, instance, mutation
 from euryale.runs.runs import belongs
-from euryale.sagas.lock_workflow import LOCK_WORKFLOW, LockWorkflow, Waiter, lock_id
+from euryale.sagas.lock_workflow import (
+    LOCK_WORKFLOW,
+    LockWorkflow,
+    Waiter,
+    Waiting,
+    lock_id,
+    look_for_lock,
+)
 from euryale.server.server import DYNAMIC_CONFIG
 from euryale.undo.undo_plan import plan_undo
 from euryale.undo.ways import ways_of
@@ -382,6 +394,53 @@ async def test_a_run_that_is_terminated_after_a_reset_loses_its_lock_to_who_wait
         await again.terminate()
         await until_held_by(client, key, waiter)
         await waiter.terminate()
+
+
+class Meanwhile(Interceptor):
+    """Lets something happen before a client's question about a workflow is answered, once."""
+
+    def __init__(self, workflow_id: str, happens: Callable[[], Awaitable[object]]) -> None:
+        self.workflow_id = workflow_id
+        self.happens: Callable[[], Awaitable[object]] | None = happens
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        meanwhile = self
+
+        class Outbound(OutboundInterceptor):
+            async def describe_workflow(
+                self,
+                input: DescribeWorkflowInput,  # noqa: A002 -- as the SDK has it
+            ) -> WorkflowExecutionDescription:
+                if input.id == meanwhile.workflow_id and meanwhile.happens:
+                    happens, meanwhile.happens = meanwhile.happens, None
+                    await happens()
+                return await super().describe_workflow(input)
+
+        return Outbound(next)
+
+
+async def test_a_look_ends_no_lock_that_goes_to_the_next_while_it_asks_for_the_holder(
+    client: Client, queue: str, key: str
+) -> None:
+    async with worker_of(client, queue):
+        holder = await hold(client, queue, key)
+        await until_held_by(client, key, holder)
+        next_one = await hold(client, queue, key)
+        await until_waiting(client, key, next_one)
+
+        async def hand_over() -> None:
+            await end(holder)
+            await holder.result()
+            await until_held_by(client, key, next_one)
+
+        config = client.config()
+        config["interceptors"] = [Meanwhile(holder.id, hand_over)]
+        late = Waiter("late", str(uuid.uuid4()), 0.0)
+        looking = ActivityEnvironment(client=Client(**config))
+        await looking.run(look_for_lock, Waiting(key, late))
+        assert await holder_of(client, key) == next_one.first_execution_run_id
+        await end(next_one)
+        assert await next_one.result() == "success"
 
 
 async def test_locks_are_given_in_the_order_in_which_runs_asked(
