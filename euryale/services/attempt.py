@@ -93,11 +93,14 @@ def _varied(jitter: float) -> timedelta | None:
     policy = info.retry_policy
     if policy is None:
         return None
-    longest = policy.maximum_interval or policy.initial_interval * 100
-    # Doubled for an hour, a wait would pass what a float holds.
-    grown = policy.backoff_coefficient ** min(info.attempt - 1, 50)
-    wait = min(policy.initial_interval * grown, longest)
-    return wait * random.uniform(1 - jitter, 1 + jitter)  # noqa: S311 -- no secret
+    first = policy.initial_interval.total_seconds()
+    longest = (policy.maximum_interval or policy.initial_interval * 100).total_seconds()
+    try:
+        wait = min(first * policy.backoff_coefficient ** (info.attempt - 1), longest)
+    except OverflowError:
+        wait = longest
+    varied = wait * random.uniform(1 - jitter, 1 + jitter)  # noqa: S311 -- no secret
+    return timedelta(seconds=varied)
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:

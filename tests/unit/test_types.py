@@ -6,9 +6,9 @@ an ignored error that isn't one.
 
 from typing import Any, assert_type
 
-from temporalio import activity
+from temporalio import activity, workflow
 
-from euryale import Container, DurableLogger, Saga, StepResponse, step
+from euryale import Container, DurableLogger, Saga, StepResponse, Unfinished, step
 
 
 class Greeter:
@@ -53,6 +53,56 @@ def a_compensation_must_take_what_the_step_leaves() -> None:
             return StepResponse(output=True, undo=door)
 
 
+def a_cut_off_step_is_taken_back_by_what_its_compensation_takes() -> None:
+    def number(cut: Unfinished[int]) -> int:
+        return cut.input
+
+    class Gates:
+        @activity.defn
+        async def close(self, gate: int) -> None: ...
+
+        @activity.defn
+        async def look(self, gate: int) -> bool:
+            return True
+
+        @step("gate.open", compensation=close, unfinished=number, preview=look)
+        async def open(self, gate: int) -> StepResponse[bool, int]:
+            return StepResponse(output=True, undo=gate)
+
+        @step("gate.lift", compensation=close, unfinished=number)  # type: ignore[arg-type]
+        async def lift(self, gate: str) -> StepResponse[bool, int]:
+            return StepResponse(output=True, undo=1)
+
+        @step("gate.bar", compensation=close, preview=look)  # type: ignore[arg-type]
+        async def bar(self, gate: int) -> StepResponse[str, int]:
+            return StepResponse(output="", undo=gate)
+
+        @step("gate.paint", compensation=None)
+        async def paint(self, gate: int) -> StepResponse[str, None]:
+            return StepResponse(output="red", undo=None)
+
+        @step("gate.sell", compensation=None)  # type: ignore[arg-type]
+        async def sell(self, gate: int) -> StepResponse[str, int]:
+            return StepResponse(output="sold", undo=gate)
+
+    async def run(saga: Saga) -> None:
+        assert_type(await saga.step(Gates.open, 1), bool)
+        assert_type(await saga.step(Gates.paint, 1), str)
+        assert_type(await saga.step(Gates.open, 1, continue_on_failure=True), bool | None)
+
+
+@workflow.defn
+class Doubles:
+    @workflow.run
+    async def run(self, number: int) -> str:
+        return str(2 * number)
+
+
+async def a_child_workflow_is_typed_end_to_end(saga: Saga) -> None:
+    assert_type(await saga.child(Doubles.run, 4), str)
+    await saga.child(Doubles.run, "4")  # type: ignore[misc]
+
+
 def test_the_checks_above_are_checked() -> None:
     checked = [name for name in globals() if name.startswith("a_")]
-    assert len(checked) == 4
+    assert len(checked) == 6
