@@ -266,7 +266,7 @@ async def test_whoever_waits_for_a_terminated_run_finds_out_by_itself(
 async def test_a_lock_is_free_once_its_run_leaves_the_block(
     client: Client, queue: str, key: str, how: str
 ) -> None:
-    options = {"run_timeout": timedelta(seconds=1)} if how == "time out" else {}
+    options = {"run_timeout": timedelta(seconds=8)} if how == "time out" else {}
     async with worker_of(client, queue):
         holder = await hold(client, queue, key, **options)
         await until_held_by(client, key, holder)
@@ -309,7 +309,7 @@ async def test_a_run_that_temporal_starts_again_can_take_the_lock_that_it_held(
             client,
             queue,
             key,
-            run_timeout=timedelta(seconds=2) if how == "timeout and retry" else None,
+            run_timeout=timedelta(seconds=8) if how == "timeout and retry" else None,
             retry_policy=RetryPolicy(
                 initial_interval=timedelta(milliseconds=10), maximum_attempts=2
             ),

@@ -131,6 +131,8 @@ async def test_a_step_that_timed_out_is_taken_back_where_it_says_how_and_else_re
     error = await failure(served, ["put sure", "a", "1", "hang after"])
     assert outcomes(error) == [("vault.put-sure", "undone")]
     assert vault.values == {}
+    # Its code was stopped, at each of its attempts.
+    assert vault.stopped == 2
     error = await failure(served, ["put", "b", "1", "hang after"])
     assert outcomes(error) == [("vault.put", "unknown")]
     assert "has no `unfinished=`" in error.message

@@ -41,7 +41,7 @@ async def failure(
 
     try:
         await environment(number, undo=undo).run(fail)
-    except Exception as caught:
+    except Exception as caught:  # noqa: BLE001 -- it is what is asked for
         return caught
     raise AssertionError("nothing failed")
 

@@ -51,12 +51,13 @@ class Vault:
     keys: list[str] = field(default_factory=list)
     busy: int = 0
     busiest: int = 0
+    stopped: int = 0
 
     def clear(self) -> None:
         self.values.clear()
         self.log.clear()
         self.keys.clear()
-        self.busy = self.busiest = 0
+        self.busy = self.busiest = self.stopped = 0
 
     def set(self, key: str, value: str | None) -> None:
         if value is None:
@@ -144,7 +145,10 @@ class VaultActivities:
         if given.mode == "give up":
             raise PermanentFailure(f"{given.key} is given up", undo=change, type="VaultLocked")
         if given.mode == "hang after":
-            await asyncio.sleep(3600)
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                vault.stopped += 1
         return StepResponse(output=given.value, undo=change)
 
 

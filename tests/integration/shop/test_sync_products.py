@@ -28,11 +28,11 @@ from euryale.undo.undo import start_undo
 from euryale.worker import make_worker
 from worker.app import app
 from worker.catalog import CONNECTIONS
-from worker.seed import PRODUCTS, seed
-from worker.services import SyncMark
+from worker.services import SyncMark, SyncWindow
 from worker.services.rows import table_of
 from worker.store import Store
 from worker.store.tables import ProductRow, SyncStateRow
+from workflows.sync_products import SyncProducts, SyncProductsInput, SyncProgress
 
 ROOT = Path(__file__).parents[3]
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,6 +45,17 @@ async def catalog() -> AsyncIterator[CatalogServer]:
     server = CatalogServer()
     async with server.running():
         yield server
+
+
+async def failure_of(handle: WorkflowHandle[Any, Any]) -> ApplicationError:
+    """What a sync fails with; its first cause."""
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    error: BaseException | None = caught.value
+    while isinstance(error, WorkflowFailureError | FailureError) and error.cause is not None:
+        error = error.cause
+    assert isinstance(error, ApplicationError)
+    return error
 
 
 class Shop:
@@ -66,14 +77,7 @@ class Shop:
         return result
 
     async def failure(self) -> ApplicationError:
-        """What a sync fails with; its first cause."""
-        with pytest.raises(WorkflowFailureError) as caught:
-            await (await self.start()).result()
-        error: BaseException | None = caught.value
-        while isinstance(error, WorkflowFailureError | FailureError) and error.cause is not None:
-            error = error.cause
-        assert isinstance(error, ApplicationError)
-        return error
+        return await failure_of(await self.start())
 
     async def add(self, *ids: str, **values: Any) -> None:
         moments = {"created_at": LONG_AGO, "updated_at": LONG_AGO}
@@ -133,14 +137,14 @@ def of(product_id: str) -> Callable[[Request], bool]:
 async def test_the_first_sync_sends_every_product_and_the_next_one_none(
     shop: Shop, catalog: CatalogServer
 ) -> None:
-    await seed(shop.store)
-    assert await shop.sync() == {"replaced": PRODUCTS, "removed": 0, "refused": []}
-    assert len(catalog.products) == PRODUCTS == len(catalog.requests)
-    one = next(iter(catalog.products.values()))
-    assert one["title"]
-    assert one["status"] in ("draft", "published")
+    ids = [f"prod_{number:03}" for number in range(150)]
+    await shop.add(*ids, status="published")
+    assert await shop.sync() == {"replaced": 150, "removed": 0, "refused": []}
+    assert catalog.sent == ids == sorted(catalog.products)
+    assert catalog.products["prod_007"]["title"] == "prod_007"
+    assert catalog.products["prod_007"]["status"] == "published"
     assert {request.headers["authorization"] for request in catalog.requests} == {"Bearer t0ken"}
-    assert len({request.key for request in catalog.requests}) == PRODUCTS
+    assert len({request.key for request in catalog.requests}) == 150
 
     catalog.forget_requests()
     assert await shop.sync() == {"replaced": 0, "removed": 0, "refused": []}
@@ -341,9 +345,17 @@ async def test_a_sync_that_is_cancelled_leaves_the_mark(shop: Shop, catalog: Cat
 async def test_more_refusals_than_can_be_meant_fail_the_sync(
     shop: Shop, catalog: CatalogServer
 ) -> None:
-    await shop.add(*(f"prod_{number:04}" for number in range(1_001)))
+    await shop.add("prod_1")
     catalog.misbehave = lambda _request: Answer(400, body=b"unknown field 'title'")
-    error = await shop.failure()
+    progress = SyncProgress(refused={f"prod_x{number}": "400" for number in range(1_000)})
+    window = SyncWindow(mark=None, since=None, until=datetime.now(UTC))
+    handle = await shop.client.start_workflow(
+        SyncProducts.run,
+        SyncProductsInput(window=window, progress=progress),
+        id=f"{shop.app_name}/sync",
+        task_queue=shop.app_name,
+    )
+    error = await failure_of(handle)
     assert error.type == "CatalogRefused"
     assert "more than 1,000 products" in error.message
     assert "unknown field 'title'" in error.message
@@ -355,7 +367,7 @@ async def test_however_many_products_there_are_the_history_stays_small(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("CATALOG_URL", catalog.url)
-    ids = [f"prod_{number:04}" for number in range(1_010)]
+    ids = [f"prod_{number:04}" for number in range(410)]
     suggested = "limit.historyCount.suggestContinueAsNew=20"
     async with (
         await WorkflowEnvironment.start_local(
@@ -366,12 +378,12 @@ async def test_however_many_products_there_are_the_history_stays_small(
         served(environment.client, store) as shop,
     ):
         await shop.add(*ids)
-        refusals = {ids[0]: 422, ids[1_005]: 422}
+        refusals = {ids[0]: 422, ids[405]: 422}
         catalog.misbehave = lambda request: Answer(422) if request.product_id in refusals else None
         handle = await shop.start()
         result = await handle.result()
-        assert result["replaced"] == 1_008
-        assert result["refused"] == [f"{ids[0]}: 422", f"{ids[1_005]}: 422"]
+        assert result["replaced"] == 408
+        assert result["refused"] == [f"{ids[0]}: 422", f"{ids[405]}: 422"]
         assert catalog.sent == ids
         # The last of the runs that followed each other, and not one of them alone.
         last = await shop.children(handle)
@@ -380,7 +392,7 @@ async def test_however_many_products_there_are_the_history_stays_small(
         assert len(last) < 50
         mark = await shop.mark()
         assert mark is not None
-        assert mark.refused == (ids[0], ids[1_005])
+        assert mark.refused == (ids[0], ids[405])
 
 
 @pytest.mark.parametrize("status", [301, 307, 401, 403, 404])
