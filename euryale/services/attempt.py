@@ -46,6 +46,11 @@ BEAT = timedelta(seconds=3)
 """How often a call in progress tells the server that its worker lives."""
 
 
+STOPPED_BEFORE = timedelta(seconds=5)
+"""How long before its timeout an attempt's code is stopped at the most; of a short one, a twentieth
+of it."""
+
+
 @contextlib.asynccontextmanager
 async def attempt(jitter: float = 0) -> AsyncIterator[None]:
     """Beat for the call while it runs, and say of an exception whether repeating can help.
@@ -62,15 +67,33 @@ async def attempt(jitter: float = 0) -> AsyncIterator[None]:
         beat = loop.call_later(BEAT.total_seconds(), tick)
 
     beat = loop.call_later(BEAT.total_seconds(), tick)
+    limit = asyncio.timeout(_limit())
     try:
-        yield
+        async with limit:
+            yield
     except Exception as error:
+        if limit.expired():
+            # Stopped in time. The server is about to give the attempt up; till then nobody may
+            # hear of it, since a failure would say that it had ended by itself.
+            await asyncio.Event().wait()
         failure = _failure(error, jitter)
         if failure is error:
             raise
         raise failure from failure.__cause__
     finally:
         beat.cancel()
+
+
+def _limit() -> float | None:
+    """How long the code of this attempt may go on, in seconds.
+
+    A little less than the attempt's timeout: after that the server lets the next attempt or the
+    compensation begin, and this one must not write any more.
+    """
+    timeout = activity.info().start_to_close_timeout
+    if timeout is None:
+        return None
+    return (timeout - min(timeout / 20, STOPPED_BEFORE)).total_seconds()
 
 
 def _failure(error: Exception, jitter: float) -> BaseException:
