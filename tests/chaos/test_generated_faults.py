@@ -35,13 +35,9 @@ DELETE FROM customer WHERE id NOT IN (
 );
 DELETE FROM cart WHERE id NOT IN (SELECT id FROM cart ORDER BY id LIMIT 4);
 DELETE FROM cart_line_item WHERE cart_id NOT IN (SELECT id FROM cart);
-DELETE FROM "order" WHERE id NOT IN (
-    SELECT order_id FROM order_line_item, order_item
-    WHERE order_item.item_id = order_line_item.id
-        AND order_line_item.product_id IN (SELECT id FROM product)
-);
-DELETE FROM order_item WHERE order_id NOT IN (SELECT id FROM "order");
-DELETE FROM order_line_item WHERE id NOT IN (SELECT item_id FROM order_item);
+DELETE FROM order_line_item WHERE product_id NOT IN (SELECT id FROM product);
+DELETE FROM order_item WHERE item_id NOT IN (SELECT id FROM order_line_item);
+DELETE FROM "order" WHERE id NOT IN (SELECT order_id FROM order_item);
 """
 
 
@@ -97,7 +93,7 @@ def mailing(file: Path) -> OpenWorld:
                 return {**await shop.snapshot(), "mails": dict(mails.receivers)}
 
             settings = {
-                "SMTP_URL": f"smtp://127.0.0.1:{mails.port}",
+                "SMTP_URL": f"smtp+plain://127.0.0.1:{mails.port}",
                 "MAIL_FROM": "The shop <news@shop.example>",
                 "MAILS_PER_SECOND": "1000",
             }
@@ -132,7 +128,8 @@ def a_day(shop: sqlite3.Connection) -> ExportOrdersInput:
 
 
 def three_batches(shop: sqlite3.Connection) -> RecalculateAggregatesInput:
-    assert len(ids(shop, "product")) == 5
+    ((sold,),) = shop.execute("SELECT count(DISTINCT product_id) FROM order_line_item")
+    assert sold == len(ids(shop, "product")) == 5
     return RecalculateAggregatesInput(products_per_step=2)
 
 
@@ -196,7 +193,7 @@ def test_every_workflow_of_the_shop_is_proved() -> None:
     raises=ProofFailed,
     strict=False,  # not each of its cancellations comes at that moment
 )
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("proved", PROVED, ids=name_of)
 async def test_a_workflow_does_all_or_leaves_nothing_in_every_case(
     proved: Proved, small_shop: Path, server: DevServer, capfd: pytest.CaptureFixture[str]
