@@ -19,12 +19,12 @@ _SCRUBBED = "recorder"
 
 
 def plugin_of(application: str) -> EuryalePlugin:
-    """The plugin of the shop or of the sample application, as a worker has it."""
+    """The plugin of the shop, the sample or the vault, as a worker has it."""
     if application == "shop":
         return EuryalePlugin(worker.app.app, root=ROOT, apply_schedules=False)
     if str(SAMPLE) not in sys.path:
         sys.path.insert(0, str(SAMPLE))
-    sample: Euryale = importlib.import_module("sample_app").app
+    sample: Euryale = importlib.import_module(f"{application}_app").app
     return EuryalePlugin(sample, root=SAMPLE, apply_schedules=False)
 
 

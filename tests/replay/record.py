@@ -18,6 +18,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from euryale import EuryalePlugin
 from euryale.runs.run import start_run
+from euryale.sagas.run_undo import undo_workflow_id
 from euryale.server.server import DevServer
 from euryale.server.server_address import free_port, join_address
 from euryale.worker import make_worker
@@ -85,6 +86,40 @@ async def record_shop(client: Client) -> None:
         child = client.get_workflow_handle(f"{run.id}/delete-carts")
         await ended(child, "shop/delete-carts")
 
+        for name in ("export-orders-nightly", "recalculate-aggregates", "send-weekly-newsletter"):
+            run = await job(client, plugin, name, None, name)
+            for number, child in enumerate(await children_of(run), 1):
+                await ended(client.get_workflow_handle(child), f"shop/{name}-child-{number}")
+        await job(client, plugin, "sync-products-daily", None, "sync-products-daily")
+
+
+async def children_of(run: WorkflowHandle[Any, Any]) -> list[str]:
+    """The ids of a run's child workflows."""
+    return [
+        event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id
+        for event in (await run.fetch_history()).events
+        if event.HasField("child_workflow_execution_started_event_attributes")
+    ]
+
+
+async def record_vault(client: Client) -> None:
+    async with served(client, "vault") as plugin:
+        # A job that takes itself back, its child workflow and that one's child with it.
+        child = ["script", ["put", "b", "2"], ["child", ["put sure", "c", "3"]]]
+        script = [["set", "a", "1"], child, ["all", ["d", "4"], ["e", "5"]], ["fail"]]
+        run = await job(client, plugin, "careful", {"script": script}, "taken-back")
+        undo = undo_workflow_id("vault", (await run.describe()).run_id)
+        await ended(client.get_workflow_handle(undo), "vault/undo")
+        # A saga that fails after its child is done, and while a lock is held.
+        locked = [
+            "script",
+            ["child", ["put", "f", "6"]],
+            ["locked", "key", ["put", "g", "7"], ["fail"]],
+        ]
+        run = await job(client, plugin, "calls", {"script": [locked]}, "locked")
+        (child_id,) = await children_of(run)
+        await ended(client.get_workflow_handle(child_id), "vault/locked-child")
+
 
 async def record_sample(client: Client) -> None:
     async with served(client, "sample") as plugin:
@@ -105,11 +140,13 @@ async def record_sample(client: Client) -> None:
 async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="euryale-recording-") as folder:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/shop.db"
+        os.environ["EXPORT_DIR"] = os.environ["OUTBOX_DIR"] = f"{folder}/files"
         address = join_address(HOST, free_port(HOST, FIRST_PORT))
         async with DevServer.start(address, state_dir=Path(folder) / "temporal") as server:
             client = await Client.connect(server.address, data_converter=pydantic_data_converter)
             await record_shop(client)
             await record_sample(client)
+            await record_vault(client)
 
 
 if __name__ == "__main__":

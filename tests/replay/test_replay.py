@@ -29,6 +29,17 @@ EXPECTED = {
     "sample/compensated-child",
     "sample/timed-out",
     "sample/timed-out-child",
+    "shop/export-orders-nightly",
+    "shop/export-orders-nightly-child-1",
+    "shop/recalculate-aggregates",
+    "shop/recalculate-aggregates-child-1",
+    "shop/send-weekly-newsletter",
+    "shop/send-weekly-newsletter-child-1",
+    "shop/sync-products-daily",
+    "vault/taken-back",
+    "vault/undo",
+    "vault/locked",
+    "vault/locked-child",
 }
 
 LIST_DRAFTS = """\
