@@ -96,8 +96,8 @@ class ScheduledJobConfig(BaseModel):
             the application's and the job's names. At most the shortest interval of the schedule.
         retry: How the run's durable calls are tried again.
         timeout: How long a run may take in all; no end if absent.
-        on_failure: `undo` takes back what a run did when its handler fails, is cancelled or takes too
-            long: its calls of services that name an undo, its steps and its child workflows.
+        on_failure: `undo` takes back what a run did when its handler fails, is cancelled or takes
+            too long: its calls of services that name an undo, its steps and its child workflows.
         expect: By when runs complete, in words such as `every day by 09:30`, for the watchdog; by
             default what follows from the schedule.
         description: A sentence for the people who read the list of schedules.

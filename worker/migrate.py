@@ -8,7 +8,7 @@ import sys
 
 from pydantic import ValidationError
 
-from worker.settings import Settings
+from worker.settings import Settings, refused
 from worker.store import StoreUnavailable, upgrade
 
 
@@ -17,8 +17,7 @@ def main() -> int:
     try:
         asyncio.run(upgrade(Settings().url))
     except ValidationError as error:
-        reasons = "; ".join(each["msg"] for each in error.errors())
-        sys.stderr.write(f"DATABASE_URL is invalid: {reasons}.\n")
+        sys.stderr.write(f"{refused(error)}.\n")
         return 1
     except (StoreUnavailable, OSError) as error:
         sys.stderr.write(f"{error}.\n")

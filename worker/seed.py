@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import insert, select, text
 from ulid import ULID
 
-from worker.settings import Settings
+from worker.settings import Settings, refused
 from worker.store import Store, StoreUnavailable, upgrade
 from worker.store.tables import (
     Base,
@@ -292,8 +292,7 @@ def main() -> int:
     try:
         sentence = asyncio.run(_migrate_and_seed(Settings()))
     except ValidationError as error:
-        reasons = "; ".join(each["msg"] for each in error.errors())
-        sys.stderr.write(f"DATABASE_URL is invalid: {reasons}.\n")
+        sys.stderr.write(f"{refused(error)}.\n")
         return 1
     except (StoreUnavailable, OSError) as error:
         sys.stderr.write(f"{error}.\n")

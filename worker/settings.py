@@ -4,7 +4,14 @@ from email.headerregistry import Address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -164,3 +171,11 @@ class Settings(BaseSettings):
     def sender(self) -> Address:
         """Who mails are from."""
         return parse_sender(self.mail_from)
+
+
+def refused(error: ValidationError) -> str:
+    """Which variables are invalid and why, in a sentence that repeats no value."""
+    return "; ".join(
+        f"{str(each['loc'][0]).upper()} is invalid: {each['msg']}"
+        for each in error.errors(include_url=False, include_input=False)
+    )
