@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shop.catalog_server import CatalogServer
+from shop.mail_server import mail_server
 
 from euryale.server.server import DevServer
 from euryale.testing import OpenWorld, ProofFailed, World, prove, sqlite_file
 from tests.chaos.worker_process import ROOT
-from tests.integration.shop.catalog_server import CatalogServer
-from tests.integration.shop.mail_server import mail_server
 from worker.app import app
 from worker.services import SyncWindow
 from worker.services.newsletter_mail import Edition, Offer
