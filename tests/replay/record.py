@@ -88,8 +88,8 @@ async def record_shop(client: Client) -> None:
 
         for name in ("export-orders-nightly", "recalculate-aggregates", "send-weekly-newsletter"):
             run = await job(client, plugin, name, None, name)
-            for number, child in enumerate(await children_of(run), 1):
-                await ended(client.get_workflow_handle(child), f"shop/{name}-child-{number}")
+            for number, child_id in enumerate(await children_of(run), 1):
+                await ended(client.get_workflow_handle(child_id), f"shop/{name}-child-{number}")
         await job(client, plugin, "sync-products-daily", None, "sync-products-daily")
 
 
