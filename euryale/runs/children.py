@@ -11,7 +11,7 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-from euryale.sagas.settlement import settle
+from euryale.sagas.settlement import ask_to_end, settle
 
 # By run: its event loop lives as long as this worker holds it.
 _children: WeakKeyDictionary[
@@ -45,7 +45,6 @@ async def end_children() -> None:
     """
     started = _children.get(asyncio.get_running_loop(), [])
     under_way = [handle for handle in started if not handle.done()]
-    for handle in under_way:
-        handle.cancel()
+    await ask_to_end(under_way)
     for handle in under_way:
         await settle(handle)

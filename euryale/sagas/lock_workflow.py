@@ -144,8 +144,11 @@ class LockWorkflow:
 
     @workflow.signal(name=WAIT)
     def wait(self, waiters: list[Waiter]) -> None:
-        """Take note of who waits."""
-        self._waiters |= {each.run_id: each for each in waiters}
+        """Take note of who waits. The holder may have looked a last time before it was woken."""
+        holder = workflow.info().parent
+        self._waiters |= {
+            each.run_id: each for each in waiters if not holder or each.run_id != holder.run_id
+        }
         self._show()
 
     @workflow.signal(name=LEAVE)
@@ -195,6 +198,9 @@ async def look_for_lock(waiting: Waiting) -> None:
         if await _is_promised(client, held, waiting.waiter, now=info.started_time):
             raise _not_yet(f"the lock '{waiting.key}' is about to go to who waited longer")
         return
+    if held.parent_run_id == waiting.waiter.run_id:
+        # It was woken and took the lock while this look was under way.
+        return
     if await _is_orphan(client, held, waiting.waiter):
         # This one, and not one that somebody took meanwhile.
         orphan = client.get_workflow_handle(held.id, run_id=held.run_id)
@@ -231,7 +237,7 @@ async def _is_orphan(client: Client, held: WorkflowExecutionDescription, me: Wai
     The server ends a lock with its holder, except where the holder was reset: it then knows
     the run that goes on by the lock's parent, but doesn't end the lock with it.
     """
-    # One run of a workflow id is open: the one that waits here, and so doesn't hold the lock.
+    # One run of a workflow id is open, and it is the one that waits here.
     if held.parent_id is None or held.parent_id == me.workflow_id:
         return True
     last = await _if_open(client.get_workflow_handle(held.parent_id).describe())

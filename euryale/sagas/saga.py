@@ -23,7 +23,7 @@ from euryale.sagas.refusals import invalid, mark_of_step, refuse_if_too_large
 from euryale.sagas.reverse_order import Span, reversed_layers
 from euryale.sagas.run_undo import UndoInput, application, take_run_back, workflow_name
 from euryale.sagas.saga_failed import SagaFailed
-from euryale.sagas.settlement import Settlement, settle, shielded
+from euryale.sagas.settlement import Settlement, ask_to_end, settle, shielded
 from euryale.sagas.step import (
     Activities,
     Input,
@@ -237,7 +237,7 @@ class Saga:
         # A child that is being started is waited for, so that it isn't left behind.
         handle, cancellation = await shielded(start)
         if cancellation is not None:
-            handle.cancel()
+            await ask_to_end([handle])
         child = UndoInput(
             app=app, workflow_id=handle.id, run_id=handle.first_execution_run_id or ""
         )
@@ -336,8 +336,7 @@ class Saga:
 
     async def _take_back(self) -> UndoReport:
         # Steps side by side: one has failed, and the others may still be under way.
-        for handle in tuple(self._under_way):
-            handle.cancel()
+        await ask_to_end(tuple(self._under_way))
         for handle in tuple(self._under_way):
             self._remember(handle, await settle(handle))
         report = UndoReport()

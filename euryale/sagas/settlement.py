@@ -1,7 +1,8 @@
 """Waiting for an activity until it is known how it ended, also when the waiting is cancelled."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -39,15 +40,36 @@ async def settle(handle: asyncio.Task[Any]) -> Settlement:
         except asyncio.CancelledError as error:
             if handle.cancelled():  # the run is taken out of the worker's cache
                 raise
-            if cancellation is None:
-                handle.cancel()
-            cancellation = error
+            first, cancellation = cancellation is None, error
+            if first:
+                await ask_to_end([handle])
         except FailureError:
             break
     try:
         return Settlement(handle.result(), None, cancellation)
     except FailureError as error:
         return Settlement(None, error, cancellation)
+
+
+_TURNS = 10
+"""More turns of the workflow's loop than a result takes from its arrival to who waits for it."""
+
+
+async def ask_to_end(handles: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel activities or child workflows, save those whose result is there already.
+
+    A result may come in the same workflow task as the cancellation, or as another one's failure,
+    and be on its way to its handle. The SDK drops it where the handle is cancelled then, and what
+    was done would never be taken back. So it's given some turns of the loop first.
+    """
+    for _ in range(_TURNS):
+        if all(handle.done() for handle in handles):
+            return
+        with suppress(asyncio.CancelledError):  # the one who asks is being cancelled itself
+            await asyncio.sleep(0)
+    for handle in handles:
+        if not handle.done():
+            handle.cancel()
 
 
 async def shielded(

@@ -24,7 +24,7 @@ from euryale.runs.limits import (
     PAYLOAD_LIMIT,
     TASK_LIMIT,
 )
-from euryale.sagas.settlement import settle
+from euryale.sagas.settlement import ask_to_end, settle
 from euryale.services.method import Method, ServiceDefinition, summarize
 
 HEARTBEAT_TIMEOUT = {"read": timedelta(seconds=10), "mutation": timedelta(seconds=30)}
@@ -66,9 +66,9 @@ class DurableCalls:
             asyncio.CancelledError: The run is taken out of the worker's cache.
         """
         self._closed = True
-        for handle in self._under_way:
-            handle.cancel()
-        for handle in tuple(self._under_way):
+        under_way = tuple(self._under_way)
+        await ask_to_end(under_way)
+        for handle in under_way:
             await settle(handle)
 
     async def call(self, method: Method, arguments: dict[str, Any]) -> Any:

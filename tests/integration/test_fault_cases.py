@@ -36,11 +36,6 @@ async def failed(workflow: object, project: Path, accounts: OpenWorld, address: 
     return caught.value.proof
 
 
-@pytest.mark.xfail(
-    reason="a step that ends in the workflow task that also brings the cancellation is forgotten",
-    raises=ProofFailed,
-    strict=False,  # not each of its cancellations comes at that moment
-)
 @pytest.mark.timeout(180)
 async def test_a_transfer_with_steps_side_by_side_is_all_or_nothing_in_every_case(
     project: Path, accounts: OpenWorld, temporal_address: str
