@@ -41,7 +41,7 @@ _MOST_HANDED_ON = 100
 """Waiters that go along when a lock goes from one holder to the next. Those behind them are put on
 the next holder's list when they look again."""
 
-_WAKING = timedelta(seconds=3)
+_WAKING = timedelta(seconds=10)
 """How long a released lock is left to the one who is woken. Then it is anybody's."""
 
 _MOST_SHOWN = 20
