@@ -33,7 +33,7 @@ from euryale.schedules.apply import Applied, apply, wish_of
 from euryale.schedules.release import Release
 from euryale.services.activities import class_activities, service_activities
 from euryale.services.service_container import ServiceContainer
-from euryale.undo.undo_workflow import UndoWorkflow, undo_activity
+from euryale.undo.undo_workflow import UndoWorkflow, last_run, undo_activity
 from euryale.watchdog.watchdog_workflow import WatchdogWorkflow, watchdog_activities
 
 log = structlog.get_logger("euryale.worker")
@@ -110,6 +110,7 @@ class EuryalePlugin(SimplePlugin):
                 look_for_lock,
                 attribute_activity(),
                 undo_activity(self.registry),
+                last_run,
                 *(watchdog_activities(app.watchdog, self.registry) if app.watchdog else ()),
             ],
         )

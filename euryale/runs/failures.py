@@ -13,7 +13,11 @@ E = TypeVar("E", bound=BaseException)
 MESSAGE_LENGTH = 10_000
 """Characters of one message."""
 
+UNDO_TOO_LARGE = "undo too large"
+"""The detail of a failure that should have carried more for a compensation than it can."""
+
 _DETAILS_LENGTH = 100_000
+_UNDO_LENGTH = 1_000_000
 _DEPTH = 10
 
 
@@ -65,12 +69,13 @@ def bounded(error: E, depth: int = 0) -> E | ApplicationError:
 def _smaller(error: BaseException) -> ApplicationError | None:
     if isinstance(error, ApplicationError):
         details = error.details
-        too_many = len(repr(details)) > _DETAILS_LENGTH
+        of_undo = len(details) == 1 and isinstance(details[0], dict) and "undo" in details[0]
+        too_many = len(repr(details)) > (_UNDO_LENGTH if of_undo else _DETAILS_LENGTH)
         if len(error.message) <= MESSAGE_LENGTH and not too_many:
             return None
         return ApplicationError(
             cut(error.message),
-            *(() if too_many else details),
+            *((UNDO_TOO_LARGE,) if too_many and of_undo else () if too_many else details),
             type=error.type,
             non_retryable=error.non_retryable,
             next_retry_delay=error.next_retry_delay,

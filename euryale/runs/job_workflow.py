@@ -55,22 +55,26 @@ class JobWorkflow:
         job = _served(registry, workflow.info().workflow_type)
         with workflow.unsafe.sandbox_unrestricted():
             _refuse_if_edited(registry, job)
-        calls = DurableCalls(job.config.retry)
         try:
-            result = await _run_handler(registry, job, args, calls)
+            result = await _run_handler(registry, job, args)
             return _encode_result(job, result)
         except asyncio.CancelledError:
-            if wants_undo():
-                await take_back(registry.app, calls)
+            if wants_undo(job):
+                await take_back(registry.app)
             raise
         except Exception as error:  # noqa: BLE001 -- whatever the handler raises fails its run
             _tell(job, error)
             failure = _failure(job, error)
-            if wants_undo():
-                undone = SagaFailed(failure, await take_back(registry.app, calls))
-                raise undone.with_traceback(error.__traceback__) from failure
+            if wants_undo(job):
+                report = await take_back(registry.app)
+                # A cancelled run is to end as one; its memo has the report.
+                if not is_cancelled_exception(error):
+                    undone = SagaFailed(failure, report)
+                    raise undone.with_traceback(error.__traceback__) from failure
             raise failure from failure.__cause__
         except SystemExit as error:
+            if wants_undo(job):
+                await take_back(registry.app)
             raise ApplicationError(
                 f"the handler of '{job.name}' asked the process to exit ({error.code})",
                 type="SystemExit",
@@ -112,9 +116,7 @@ def _refuse_if_edited(registry: Registry, job: Job) -> None:
         )
 
 
-async def _run_handler(
-    registry: Registry, job: Job, args: Sequence[RawValue], calls: DurableCalls
-) -> Any:
+async def _run_handler(registry: Registry, job: Job, args: Sequence[RawValue]) -> Any:
     turn = await turn_of_run(job)
     if turn and turn.superseded:
         return None
@@ -127,7 +129,7 @@ async def _run_handler(
     signature = inspect_handler(module.handler, where=job.where)
     declared = None if signature.data_type is None else TypeAdapter(signature.data_type)
     given: Mapping[str, Any] = {
-        "container": Container(registry.services, calls),
+        "container": Container(registry.services, DurableCalls(job.config.retry)),
         "data": validate_data(declared, data, job=job.name),
         "plugin_options": give_options(signature.options_type, job.source.plugin_options)
         if "plugin_options" in signature.parameters

@@ -25,9 +25,9 @@ from temporalio.workflow import SandboxImportNotificationPolicy
 from euryale.errors import HandlerBlocked
 from euryale.jobs.durable_ways import outward_calls
 from euryale.registry import Registry
-from euryale.runs.children import Children
 from euryale.runs.job_workflow import BLOCKED_FUNCTION, REGISTRY_FUNCTION, JobWorkflow
 from euryale.runs.size_guard import SizeGuard
+from euryale.runs.under_way import UnderWay
 from euryale.sagas.run_undo import APP_FUNCTION
 
 BLOCKS_ALLOWED = 3
@@ -79,7 +79,7 @@ class JobWorkflowRunner(WorkflowRunner):
             REGISTRY_FUNCTION: lambda: self._registry,
             BLOCKED_FUNCTION: functools.partial(self._note_block, det.info.run_id),
         }
-        interceptors = [*det.interceptor_classes, SizeGuard, Children]
+        interceptors = [*det.interceptor_classes, SizeGuard, UnderWay]
         det = replace(det, extern_functions=functions, interceptor_classes=interceptors)
         return _GuardedInstance(self._sandbox.create_instance(det), det, self._blocked)
 

@@ -58,7 +58,7 @@ async def _known() -> bool:
             # A worker without the plugin doesn't have it.
             retry_policy=RetryPolicy(maximum_attempts=1),
         )
-    except ActivityError:
+    except (ActivityError, ValueError):  # the SDK's refusal of an activity that isn't served
         return False
     return known
 

@@ -1,5 +1,6 @@
 """Taking a whole run back, from within another one or from itself: by a workflow of its own."""
 
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +13,9 @@ from euryale.sagas.undo_report import StepUndo, UndoReport
 
 UNDO_WORKFLOW = "euryale.undo"
 """The type of the workflow that takes a run back."""
+
+LAST_RUN = f"{UNDO_WORKFLOW}.last-run"
+"""The activity that tells as which run a workflow went on last."""
 
 APP_FUNCTION = "euryale_app"
 """The extern function that tells a run the name of its worker's application."""
@@ -69,6 +73,28 @@ async def take_run_back(given: UndoInput, *, attempt: int = 1) -> UndoReport:
         one = StepUndo(step=given.workflow_id, id=given.run_id, outcome="failed", reason=reason)
         return UndoReport.of([one])
     return report
+
+
+async def take_child_back(given: UndoInput) -> UndoReport:
+    """Take a child workflow back, from the last run that it went on as.
+
+    Args:
+        given: The child, by the id of its first run.
+    """
+    try:
+        last: str = await workflow.execute_activity(
+            LAST_RUN,
+            args=[given.workflow_id, given.run_id],
+            result_type=str,
+            start_to_close_timeout=timedelta(minutes=1),
+            summary=given.workflow_id,
+        )
+    except FailureError as error:
+        one = StepUndo(
+            step=given.workflow_id, id=given.run_id, outcome="failed", reason=told(error)
+        )
+        return UndoReport.of([one])
+    return await take_run_back(given.model_copy(update={"run_id": last}))
 
 
 def application() -> str:

@@ -1,27 +1,28 @@
 """Sagas: what takes finished steps back when a later one fails."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
-from weakref import WeakKeyDictionary
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 from temporalio.types import MethodAsyncNoParam, MethodAsyncSingleParam
 
-from euryale.runs.failures import told
+from euryale.runs.limits import HISTORY_BYTES
 from euryale.runs.logger import DurableLogger
 from euryale.sagas.compensation_record import record_compensation
+from euryale.sagas.giving_up import give_up
 from euryale.sagas.lock import Lock
+from euryale.sagas.open_sagas import OpenSaga, end_sagas
 from euryale.sagas.refusals import invalid, mark_of_step, refuse_if_too_large
 from euryale.sagas.reverse_order import Span, reversed_layers
-from euryale.sagas.run_undo import UndoInput, application, take_run_back, workflow_name
+from euryale.sagas.run_clock import moment, next_id
+from euryale.sagas.run_undo import UndoInput, application, take_child_back, workflow_name
 from euryale.sagas.saga_failed import SagaFailed
 from euryale.sagas.settlement import Settlement, ask_to_end, settle, shielded
 from euryale.sagas.step import (
@@ -29,12 +30,11 @@ from euryale.sagas.step import (
     Input,
     Output,
     Step,
-    StepMark,
     StepResponse,
     Undo,
 )
 from euryale.sagas.undo_report import UndoReport
-from euryale.sagas.way_back import HEARTBEAT_TIMEOUT, WayBack, way_back_of_step
+from euryale.sagas.way_back import WayBack, batches, heartbeat_timeout, way_back_of_step
 
 T = TypeVar("T")
 Given = TypeVar("Given")
@@ -46,9 +46,6 @@ _EVENTS = 6
 _HISTORY_EVENTS = 50_000
 """Events that a saga may fill, the compensations of all its steps counted in; Temporal terminates
 the run at 51,200."""
-
-# By run, see `compensation_record`: the ids of activities are unique in a run, not in a saga.
-_numbers: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[int]] = WeakKeyDictionary()
 
 
 class ChildOptions(TypedDict, total=False):
@@ -88,11 +85,13 @@ class Saga:
     def __init__(self) -> None:
         self._done: list[Span[WayBack]] = []
         self._under_way: dict[asyncio.Task[Any], _Begun] = {}
-        self._moments = itertools.count()
+        self._starting: dict[asyncio.Task[Any], None] = {}
         self._locks: list[Lock] = []
+        self._block: OpenSaga | None = None
         self._left = False
 
     async def __aenter__(self) -> Self:
+        self._block = OpenSaga(self)
         return self
 
     @overload
@@ -152,13 +151,13 @@ class Saga:
         mark = mark_of_step(method)
         self._refuse_if_late(mark.name)
         refuse_if_too_large(mark.name, input)
-        activity_id = _next_id(mark.name)
+        activity_id = next_id(mark.name)
         handle: asyncio.Task[Any] = workflow.start_activity_method(
             method,
             input,
             activity_id=activity_id,
             start_to_close_timeout=timeout or mark.timeout,
-            heartbeat_timeout=min(HEARTBEAT_TIMEOUT, timeout or mark.timeout),
+            heartbeat_timeout=heartbeat_timeout(timeout or mark.timeout),
             retry_policy=retry_policy or mark.retry.policy(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
@@ -175,7 +174,7 @@ class Saga:
             return response.output
         if not continue_on_failure:
             raise settlement.error
-        await _go_on(mark, settlement.error, way_back(settlement))
+        await give_up(mark, settlement.error, way_back(settlement))
         return None
 
     @overload
@@ -229,23 +228,34 @@ class Saga:
         start = workflow.start_child_workflow(
             run,
             *given,
-            id=id or f"{workflow.info().workflow_id}/{_next_id(name)}",
+            id=id or f"{workflow.info().workflow_id}/{next_id(name)}",
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             **options,
         )
+
+        def way_back_of(
+            handle: workflow.ChildWorkflowHandle[Any, Any],
+        ) -> Callable[[Settlement], WayBack | None]:
+            run_id = handle.first_execution_run_id or ""
+            child = UndoInput(app=app, workflow_id=handle.id, run_id=run_id)
+            return lambda _: WayBack(lambda: take_child_back(child)) if compensate else None
+
+        async def begin() -> workflow.ChildWorkflowHandle[Any, Any]:
+            handle: workflow.ChildWorkflowHandle[Any, Any] = await start
+            self._under_way[handle] = _Begun(moment(), way_back_of(handle))
+            return handle
+
         # A child that is being started is waited for, so that it isn't left behind.
-        handle, cancellation = await shielded(start)
+        starting = asyncio.ensure_future(begin())
+        self._starting[starting] = None
+        try:
+            handle, cancellation = await shielded(starting)
+        finally:
+            self._starting.pop(starting, None)
         if cancellation is not None:
             await ask_to_end([handle])
-        child = UndoInput(
-            app=app, workflow_id=handle.id, run_id=handle.first_execution_run_id or ""
-        )
-
-        def way_back(_: Settlement) -> WayBack | None:
-            return (lambda: take_run_back(child)) if compensate else None
-
-        settlement = await self._settled(handle, way_back)
+        settlement = await self._settled(handle, way_back_of(handle))
         cancellation = cancellation or settlement.cancellation
         if cancellation is not None:
             raise cancellation
@@ -263,11 +273,22 @@ class Saga:
         # GeneratorExit and Temporal's eviction are no failures of the run: nothing may be awaited.
         if error is not None and not isinstance(error, Exception | asyncio.CancelledError):
             return
+        try:
+            await self._leave(error)
+        finally:
+            if self._block is not None:
+                self._block.close()
+
+    async def _leave(self, error: BaseException | None) -> None:
         if error is None:
+            outer = self._block.outer if self._block else None
+            if outer is not None:
+                # Done in an outer saga, which takes it back if it fails later.
+                outer.saga.adopt(self._done)
             await self._release()
             return
         report, cancellation = await shielded(self._take_back())
-        if isinstance(error, asyncio.CancelledError):
+        if not isinstance(error, Exception) or is_cancelled_exception(error):
             return
         failure = SagaFailed(error, report)
         if cancellation is not None:
@@ -297,15 +318,28 @@ class Saga:
             raise
         await held.release()
 
+    def adopt(self, done: Sequence[Span[WayBack]]) -> None:
+        """Be the one who takes back what an inner saga has done."""
+        self._done += done
+
     async def _release(self) -> None:
+        lost: ApplicationError | None = None
         while self._locks:
-            await self._locks.pop().release()
+            try:
+                await self._locks.pop().release()
+            except ApplicationError as error:
+                lost = error
+        if lost is not None:
+            raise lost
 
     def _refuse_if_late(self, name: str) -> None:
         if self._left:
             raise invalid(f"{name} was started after its saga had ended")
+        info = workflow.info()
         needed = _EVENTS * (len(self._done) + 2 * len(self._under_way) + 2)
-        if workflow.info().get_current_history_length() + needed > _HISTORY_EVENTS:
+        # What a compensation gets stands in the history once more.
+        size = info.get_current_history_size() + sum(span.work.size for span in self._done)
+        if info.get_current_history_length() + needed > _HISTORY_EVENTS or size > HISTORY_BYTES:
             raise invalid(
                 f"{name} would leave too little history to take the saga back: give each step more "
                 "to do, or split the saga over child workflows"
@@ -319,7 +353,7 @@ class Saga:
         keep_failed: bool = True,
     ) -> Settlement:
         """Wait for a step, and remember its way back."""
-        self._under_way[handle] = _Begun(next(self._moments), way_back)
+        self._under_way.setdefault(handle, _Begun(moment(), way_back))
         settlement = await settle(handle)
         if keep_failed or settlement.error is None:
             self._remember(handle, settlement)
@@ -332,17 +366,23 @@ class Saga:
         begun = self._under_way.pop(handle, None)
         way_back = begun and begun.way_back(settlement)
         if begun and way_back:
-            self._done.append(Span(begun.at, next(self._moments), way_back))
+            self._done.append(Span(begun.at, moment(), way_back))
 
     async def _take_back(self) -> UndoReport:
         # Steps side by side: one has failed, and the others may still be under way.
-        await ask_to_end(tuple(self._under_way))
-        for handle in tuple(self._under_way):
-            self._remember(handle, await settle(handle))
+        while self._starting or self._under_way:
+            if self._starting:
+                await asyncio.wait(tuple(self._starting))
+            await ask_to_end(tuple(self._under_way))
+            for handle in tuple(self._under_way):
+                self._remember(handle, await settle(handle))
+        await end_sagas(self._block)
         report = UndoReport()
         for layer in reversed_layers(self._done):
-            for told_by_one in await asyncio.gather(*(way_back() for way_back in layer)):
-                report += told_by_one
+            # As many at once as one workflow task carries.
+            for few in batches(layer):
+                for told_by_one in await asyncio.gather(*(one.take() for one in few)):
+                    report += told_by_one
         self._done.clear()
         with suppress(ApplicationError):  # lost to somebody; what failed before comes first
             await self._release()
@@ -354,26 +394,3 @@ class Saga:
             report=str(report),
         )
         return report
-
-
-async def _go_on(mark: StepMark, error: BaseException, way_back: WayBack | None) -> None:
-    """Take back what the step that failed just now left behind, and let the saga go on."""
-    DurableLogger.of_run().warning(
-        "step failed, saga goes on", action="step_given_up", step=mark.name, error=told(error)
-    )
-    if way_back is None:
-        return
-
-    async def take() -> UndoReport:
-        report = await way_back()
-        await record_compensation(report)
-        return report
-
-    _, cancellation = await shielded(take())
-    if cancellation is not None:
-        raise cancellation
-
-
-def _next_id(name: str) -> str:
-    numbers = _numbers.setdefault(asyncio.get_running_loop(), itertools.count(1))
-    return f"{name}/{next(numbers)}"

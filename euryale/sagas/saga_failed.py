@@ -27,7 +27,8 @@ class SagaFailed(ApplicationError):
             else told(error),
             report.model_dump(mode="json"),
             type=kind or type(first).__name__,
-            non_retryable=True,
+            # A workflow with a retry policy is tried again unless this is a permanent failure.
+            non_retryable=isinstance(first, ApplicationError) and first.non_retryable,
         )
         self.report = report
 

@@ -1,7 +1,7 @@
 """Waiting for an activity until it is known how it ended, also when the waiting is cancelled."""
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -73,7 +73,7 @@ async def ask_to_end(handles: Collection[asyncio.Task[Any]]) -> None:
 
 
 async def shielded(
-    work: Coroutine[Any, Any, T],
+    work: Awaitable[T],
 ) -> tuple[T, asyncio.CancelledError | None]:
     """Wait for the work however often the waiting is cancelled, and tell of the cancellation."""
     task = asyncio.ensure_future(work)

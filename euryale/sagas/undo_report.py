@@ -29,6 +29,7 @@ class StepUndo(BaseModel):
     Attributes:
         step: The step's activity, or the child workflow's type.
         id: The activity's id in its run, or the child workflow's id.
+        run_id: The run that did it.
         outcome: What became of it.
         compensation: The activity that took it back, or should have; empty where there is none.
         reason: Why it was not taken back; empty where it was.
@@ -38,6 +39,7 @@ class StepUndo(BaseModel):
 
     step: str
     id: str
+    run_id: str = ""
     outcome: Outcome
     compensation: str = ""
     reason: str = ""
@@ -84,11 +86,15 @@ class UndoReport(BaseModel):
         return "complete" if self.undone else "none"
 
     def __add__(self, other: "UndoReport") -> "UndoReport":
-        """Both together."""
-        steps = sorted((*self.steps, *other.steps), key=lambda each: each.outcome == "undone")
+        """Both together; of a step that both tell of, the second one counts."""
+        told_again = {(each.run_id, each.id) for each in other.steps}
+        kept = [each for each in self.steps if (each.run_id, each.id) not in told_again]
+        replaced = [each for each in self.steps if (each.run_id, each.id) in told_again]
+        before = sum(each.outcome == "undone" for each in replaced)
+        steps = sorted((*kept, *other.steps), key=lambda each: each.outcome == "undone")
         return UndoReport(
-            undone=self.undone + other.undone,
-            left=self.left + other.left,
+            undone=self.undone - before + other.undone,
+            left=self.left - (len(replaced) - before) + other.left,
             steps=tuple(steps[:_MOST_STEPS]),
         )
 

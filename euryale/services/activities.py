@@ -170,13 +170,17 @@ async def _to_its_end(work: Coroutine[Any, Any, RawValue]) -> RawValue:
     its time is over, it's stopped all the same: it will be tried again.
     """
     task = asyncio.ensure_future(work)
+    told = False
     while True:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             asked_by_run = details is not None and details.cancel_requested
-            if task.done() or not asked_by_run:
+            if task.done() or told or not asked_by_run:
                 task.cancel()
                 await asyncio.wait({task})
                 raise
+            # The run asks once; whatever comes after that is the attempt's timeout or the end of
+            # the worker.
+            told = True

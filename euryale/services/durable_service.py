@@ -24,7 +24,7 @@ from euryale.runs.limits import (
     PAYLOAD_LIMIT,
     TASK_LIMIT,
 )
-from euryale.sagas.settlement import ask_to_end, settle
+from euryale.sagas.settlement import settle
 from euryale.services.method import Method, ServiceDefinition, summarize
 
 HEARTBEAT_TIMEOUT = {"read": timedelta(seconds=10), "mutation": timedelta(seconds=30)}
@@ -56,28 +56,12 @@ class DurableCalls:
         self._places = asyncio.Semaphore(CALLS_AT_ONCE)
         self._task = -1
         self._task_bytes = 0
-        self._under_way: dict[asyncio.Task[Any], None] = {}
-        self._closed = False
-
-    async def close(self) -> None:
-        """Let no further call begin, ask those under way to stop, and wait until they have ended.
-
-        Raises:
-            asyncio.CancelledError: The run is taken out of the worker's cache.
-        """
-        self._closed = True
-        under_way = tuple(self._under_way)
-        await ask_to_end(under_way)
-        for handle in under_way:
-            await settle(handle)
 
     async def call(self, method: Method, arguments: dict[str, Any]) -> Any:
         """Carry out one call as an activity, and wait for its result."""
         payload = _encode(method, arguments)
         async with self._places:
             await self._room_for(method, payload)
-            if self._closed:
-                raise asyncio.CancelledError
             handle: asyncio.Task[Any] = workflow.start_activity(
                 method.activity,
                 RawValue(payload),
@@ -94,9 +78,7 @@ class DurableCalls:
                 ),
                 summary=summarize(arguments),
             )
-            self._under_way[handle] = None
             settlement = await settle(handle)
-            self._under_way.pop(handle, None)
         if settlement.cancellation is not None:
             raise settlement.cancellation
         if isinstance(settlement.error, ActivityError):

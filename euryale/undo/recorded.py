@@ -3,6 +3,7 @@
 A fold over events; nothing is decoded here.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -126,6 +127,8 @@ def record_of(events: Iterable[HistoryEvent]) -> Record:
                 given=_first(attributes.input),
             )
             calls[last] = Span(last, 0, call)
+        elif kind == EventType.EVENT_TYPE_MARKER_RECORDED and (local := _local_call(attributes)):
+            calls[last] = Span(last, last + 1, local)
         elif kind in _STATES:
             begun = attributes.scheduled_event_id
             calls[begun] = _ended(calls[begun], last, _STATES[kind], attributes)
@@ -142,8 +145,8 @@ def record_of(events: Iterable[HistoryEvent]) -> Record:
             children[begun] = Span(begun, last, children[begun].work)
         elif kind in _ENDS:
             still_open = False
-            if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
-                continued_in = attributes.new_execution_run_id
+            # A run that failed or timed out is gone on from by its retry policy.
+            continued_in = getattr(attributes, "new_execution_run_id", "")
     # What hadn't ended when the history did was under way to its end, beside each other.
     every: list[Span[RecordedCall | RecordedChild]] = [*calls.values(), *children.values()]
     work = [
@@ -161,6 +164,17 @@ def record_of(events: Iterable[HistoryEvent]) -> Record:
         continued_in=continued_in,
         open=still_open,
     )
+
+
+def _local_call(marker: Any) -> RecordedCall | None:
+    """The local activity that a marker is of; None for the engine's own and for other markers."""
+    if marker.marker_name != "core_local_activity":
+        return None
+    told = json.loads(marker.details["data"].payloads[0].data)
+    name = str(told["activity_type"])
+    if name.startswith(ENGINE_PREFIX):
+        return None
+    return RecordedCall(name, f"local {told['activity_id']}", "completed")
 
 
 def _is_undo(work: RecordedCall | RecordedChild) -> bool:

@@ -9,12 +9,13 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from euryale.config import Retry
 from euryale.sagas.reverse_order import Span, reversed_layers
 from euryale.sagas.step import STEP_RETRY, Unfinished, activity_name
 from euryale.sagas.undo_report import Outcome, StepUndo
-from euryale.sagas.way_back import NOTHING_SAID, undo_said
+from euryale.sagas.way_back import NOTHING_SAID, UNDO_LOST, is_undo_lost, undo_said
 from euryale.services.idempotency import key_of
 from euryale.services.undo_record import undo_of
 from euryale.undo.attempts import attempts_at, read_record
@@ -38,6 +39,7 @@ class UndoItem(BaseModel):
         timeout: How long one attempt of it may take.
         retry: How it is tried again.
         run_id: The id of a run.
+        first_run_id: The id of the run from which it went on, as its parent knows it.
         attempt: The number of the workflow that is to take a run back, from 1.
     """
 
@@ -51,6 +53,7 @@ class UndoItem(BaseModel):
     timeout: timedelta = timedelta(0)
     retry: Retry = STEP_RETRY
     run_id: str = ""
+    first_run_id: str = ""
     attempt: int = 1
 
 
@@ -104,7 +107,7 @@ async def plan_undo(
     spans: list[Span[UndoItem]] = []
     left: list[StepUndo] = []
     for span in _wanted(record, {*settled, *record.undone}, only):
-        one = await planner.item(span.work)
+        one = await planner.item_or_reason(span.work)
         if isinstance(one, UndoItem):
             spans.append(Span(span.begun, span.ended, one))
         elif one is not None:
@@ -144,6 +147,19 @@ class _Planner:
         self._ways = ways
         self._workflow_id, self._run_id = workflow_id, run_id
 
+    async def item_or_reason(
+        self, work: RecordedCall | RecordedChild
+    ) -> UndoItem | StepUndo | None:
+        """As `item`; what can't be read, such as after a release, stops none of the others."""
+        try:
+            return await self.item(work)
+        except RPCError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- an application's own types and functions
+            name, known = (work.name, work.id if isinstance(work, RecordedCall) else work.run_id)
+            reason = f"what was recorded can't be used: {error}"
+            return StepUndo(step=name, id=known, outcome="unknown", reason=reason)
+
     async def item(self, work: RecordedCall | RecordedChild) -> UndoItem | StepUndo | None:
         """How something is taken back, why it can't be, or None where there is nothing to do."""
         if isinstance(work, RecordedChild):
@@ -175,6 +191,8 @@ class _Planner:
         raised = call.failure and await self._converter.decode_failure(call.failure)
         if isinstance(raised, ApplicationError) and (said := undo_said(raised)) is not None:
             return None if said["undo"] is None else self._compensated(way, call, said["undo"])
+        if isinstance(raised, ApplicationError) and is_undo_lost(raised):
+            return _left(call, "unknown", UNDO_LOST)
         if mark.unfinished is not None and mark.compensation is not None:
             given = await self._decoded(call.given, way.input_type)
             undo = mark.unfinished(Unfinished(given, self._key(call)))
@@ -240,7 +258,10 @@ class _Planner:
                     step=child.name, id=child.workflow_id, outcome="unknown", reason=reason
                 )
             if not record.continued_in:
-                return await self.run(child.name, child.workflow_id, run_id)
+                found = await self.run(child.name, child.workflow_id, run_id)
+                if isinstance(found, UndoItem):
+                    return found.model_copy(update={"first_run_id": child.run_id})
+                return found
             run_id = record.continued_in
 
     async def run(self, name: str, workflow_id: str, run_id: str) -> UndoItem | StepUndo:

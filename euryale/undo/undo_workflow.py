@@ -16,11 +16,11 @@ from temporalio.exceptions import FailureError
 from euryale.registry import Registry
 from euryale.runs.failures import told
 from euryale.sagas.compensation_record import record_compensation
-from euryale.sagas.run_undo import UNDO_WORKFLOW, UndoInput, take_run_back
-from euryale.sagas.step import undo_id
+from euryale.sagas.run_undo import LAST_RUN, UNDO_WORKFLOW, UndoInput, take_run_back
+from euryale.sagas.step import STEP_RETRY, undo_id
 from euryale.sagas.undo_report import StepUndo, UndoReport
 from euryale.sagas.way_back import HEARTBEAT_TIMEOUT, outcome_of
-from euryale.undo.attempts import attempts_at
+from euryale.undo.attempts import attempts_at, read_record
 from euryale.undo.undo_plan import UndoItem, UndoPlan, plan_undo
 from euryale.undo.ways import ways_of
 
@@ -54,6 +54,16 @@ def undo_activity(registry: Registry) -> Callable[..., Any]:
     return plan
 
 
+@activity.defn(name=LAST_RUN)
+async def last_run(workflow_id: str, run_id: str) -> str:
+    """As which run a workflow went on last, after continuing as new or being retried."""
+    while True:
+        record = await read_record(activity.client(), workflow_id, run_id)
+        if record is None or not record.continued_in:
+            return run_id
+        run_id = record.continued_in
+
+
 @workflow.defn(name=UNDO_WORKFLOW)
 class UndoWorkflow:
     """Takes a run back: its calls and child workflows, in reverse order."""
@@ -65,7 +75,8 @@ class UndoWorkflow:
         while True:
             plan = await self._plan(input, sorted(settled))
             fresh = [each for each in plan.left if each.id not in settled]
-            report += UndoReport.of(fresh)
+            of_run = (each.model_copy(update={"run_id": input.run_id}) for each in fresh)
+            report += UndoReport.of(of_run)
             settled |= {each.id for each in fresh}
             for layer in plan.layers:
                 for item, one in zip(
@@ -75,7 +86,7 @@ class UndoWorkflow:
                 ):
                     report += one
                     if item.kind == "run":
-                        settled.add(item.run_id)
+                        settled |= {item.run_id, item.first_run_id}
                     elif one.left:
                         settled.add(item.id)
             if not plan.more:
@@ -97,6 +108,7 @@ class UndoWorkflow:
             given.model_copy(update=update),
             result_type=UndoPlan,
             start_to_close_timeout=_PLAN_TIMEOUT,
+            retry_policy=STEP_RETRY.policy(),
             summary=given.workflow_id,
         )
         return plan
@@ -108,7 +120,12 @@ async def _take_back(given: UndoInput, item: UndoItem) -> UndoReport:
             UndoInput(app=given.app, workflow_id=item.id, run_id=item.run_id, only=given.only),
             attempt=item.attempt,
         )
-    entry = {"step": item.step, "id": item.id, "compensation": item.compensation}
+    entry = {
+        "step": item.step,
+        "id": item.id,
+        "run_id": given.run_id,
+        "compensation": item.compensation,
+    }
     try:
         await workflow.execute_activity(
             item.compensation,

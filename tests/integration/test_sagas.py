@@ -280,3 +280,69 @@ async def test_a_lock_is_kept_until_what_was_done_under_it_is_taken_back(
         await first.result()
     assert await second.result() == [["2"]]
     assert vault.log == ["a=1", "a=None", "a=2"]
+
+
+async def test_what_an_inner_saga_did_well_is_taken_back_when_the_outer_one_fails(
+    served: Client, vault: vault_app.Vault
+) -> None:
+    inner = ["saga", ["put", "b", "2"], ["put", "c", "3"]]
+    error = await failure(served, ["put", "a", "1"], inner, ["put", "d", "4"], ["fail"])
+    assert vault.log[4:] == ["d=None", "c=None", "b=None", "a=None"]
+    assert report_of(error).undone == 4
+
+
+async def test_an_inner_saga_under_way_is_ended_before_the_outer_one_is_taken_back(
+    served: Client, vault: vault_app.Vault
+) -> None:
+    inner = ["saga", ["again", 20, ["put", "b", "2"]], ["wait"]]
+    late = ["in turn", ["put", "c", "3", "slow"], ["fail"]]
+    await failure(served, ["put", "a", "1"], ["all", inner, late])
+    assert vault.values == {}
+    assert vault.log[-1] == "a=None"
+
+
+async def test_a_child_that_went_on_as_other_runs_is_taken_back_whole(
+    served: Client, vault: vault_app.Vault
+) -> None:
+    error = await failure(served, ["continued"], ["fail"])
+    assert report_of(error).undone == 3
+    assert vault.values == {}
+
+
+async def test_a_child_that_is_being_started_beside_the_failure_is_taken_back_too(
+    served: Client, vault: vault_app.Vault
+) -> None:
+    await failure(served, ["all", ["child", ["put", "a", "1"]], ["fail"]])
+    assert vault.values == {}
+
+
+async def test_a_way_back_that_cannot_be_told_is_reported_and_stops_no_other(
+    served: Client, vault: vault_app.Vault
+) -> None:
+    error = await failure(served, ["put", "a", "1"], ["put sure", "untold", "2", "refuse after"])
+    assert outcomes(error) == [("vault.put-sure", "unknown"), ("vault.put", "undone")]
+    assert "its `unfinished` failed: nobody knows" in error.message
+    assert vault.values == {"untold": "2"}
+
+
+async def test_a_step_that_is_cancelled_and_outlives_its_timeout_writes_no_more(
+    served: Client, vault: vault_app.Vault
+) -> None:
+    handle = await started(served, ["put sure", "a", "1", "late"])
+    async with asyncio.timeout(20):
+        while not vault.keys:
+            await asyncio.sleep(0.01)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert vault.stopped == 1
+    assert vault.log == ["a as before"]
+
+
+async def test_the_report_tells_of_a_large_undo_that_no_failure_can_carry(
+    served: Client, vault: vault_app.Vault
+) -> None:
+    error = await failure(served, ["put", "a", "x" * 200_000, "give up"])
+    assert outcomes(error) == [("vault.put", "undone")]
+    error = await failure(served, ["put", "a", "x" * 1_100_000, "give up"])
+    assert outcomes(error) == [("vault.put", "unknown")]

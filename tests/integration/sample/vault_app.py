@@ -36,6 +36,7 @@ Mode = Literal[
     "stuck",
     "fail once",
     "slow",
+    "late",
 ]
 Operation = Sequence[Any]
 
@@ -89,6 +90,8 @@ class Put(BaseModel):
 
 
 def unfinished_put(cut: Unfinished[Put]) -> Change:
+    if cut.input.key == "untold":
+        raise LookupError("nobody knows")
     return Change(key=cut.input.key, before=None, after=cut.input.value)
 
 
@@ -137,6 +140,12 @@ class VaultActivities:
             raise PermanentFailure(f"{given.key} is given up")
         if given.mode == "fail once" and activity.info().attempt == 1:
             raise OSError("not yet")
+        if given.mode == "late":
+            try:
+                await asyncio.sleep(3)
+            except asyncio.CancelledError:
+                vault.stopped += 1
+                raise
         if given.mode == "slow":
             await asyncio.sleep(0.3)
         vault.set(given.key, given.value)
@@ -200,14 +209,14 @@ class VaultScript:
         async with Saga() as saga:
             return [await self.do(saga, operation) for operation in script]
 
-    async def do(  # noqa: C901, PLR0911 -- one case for each word of a script
+    async def do(  # noqa: C901, PLR0911, PLR0912 -- one case for each word of a script
         self, saga: Saga, operation: Operation
     ) -> Any:
         match operation:
             case ["put" | "put sure" as kind, key, value, *rest]:
                 method = VaultActivities.put if kind == "put" else VaultActivities.put_sure
                 mode = rest[0] if rest else ""
-                timeout = timedelta(seconds=1) if mode == "hang after" else None
+                timeout = timedelta(seconds=1) if mode in ("hang after", "late") else None
                 return await saga.step(
                     method, Put(key=key, value=value, mode=mode), timeout=timeout
                 )
@@ -225,6 +234,13 @@ class VaultScript:
                 return await saga.child(VaultScript.run, list(operations))
             case ["again", times, *operations]:
                 return [await self.do(saga, one) for _ in range(times) for one in operations]
+            case ["saga", *operations]:
+                async with Saga() as inner:
+                    return [await self.do(inner, one) for one in operations]
+            case ["in turn", *operations]:
+                return [await self.do(saga, one) for one in operations]
+            case ["continued"]:
+                return await saga.child(VaultContinued.run, 1)
             case ["locked", key, *operations]:
                 async with saga.lock(key):
                     return [await self.do(saga, one) for one in operations]
