@@ -1,5 +1,6 @@
 """What became of what a saga or a run did: what was taken back, what was not, and why."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, Self
 
@@ -105,7 +106,10 @@ class UndoReport(BaseModel):
         taken = f"{_steps(self.undone)} taken back"
         if not self.left:
             return taken
-        told = "; ".join(_told(each) for each in self.steps if each.outcome != "undone")
+        counted = Counter(_told(each) for each in self.steps if each.outcome != "undone")
+        told = "; ".join(
+            f"{count:,} times {one}" if count > 1 else one for one, count in counted.items()
+        )
         kept = f"{self.left:,} {'was' if self.left == 1 else 'were'} not"
         return (
             f"{taken}, {kept}: {told}"

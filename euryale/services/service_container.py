@@ -202,9 +202,8 @@ class ServiceContainer:
             except EuryaleError:
                 raise
             except Exception as error:
-                # A wrong setting is as wrong the next time; a database may be back.
-                kind = ServiceInvalid if isinstance(error, ValueError) else ServiceUnavailable
-                raise kind(
+                # Also a wrong setting: it is this worker's, and the next attempt may be another's.
+                raise ServiceUnavailable(
                     f"{self._labels[provider.provides]!r} could not be made: {describe(error)}",
                     where=place_of(provider.factory),
                 ) from error

@@ -1,5 +1,6 @@
 """Asking for a run to be taken back, and seeing beforehand what that would do."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -96,8 +97,10 @@ def refuse_if_incomplete(plan: WholePlan, run: Run, only: Sequence[str]) -> None
         UndoRefused: With the reasons.
     """
     if plan.left:
-        reasons = [_reason(each) for each in plan.left[:_REASONS]]
-        more = len(plan.left) - len(reasons)
+        counted = Counter(_reason(each) for each in plan.left)
+        told = counted.most_common(_REASONS)
+        reasons = [f"{why} ({count:,} times)" if count > 1 else why for why, count in told]
+        more = len(counted) - len(told)
         raise UndoRefused(
             "not all of the run can be taken back: "
             + "; ".join(reasons)
