@@ -40,10 +40,10 @@ INJECTED = "InjectedFault"
 TASK_TIMEOUT = timedelta(seconds=2)
 """How soon the server gives up a workflow task that a killed worker took with it."""
 
-ATTEMPT_TIMEOUT = timedelta(seconds=3)
+ATTEMPT_TIMEOUT = timedelta(seconds=4)
 """How soon it gives up an attempt that a killed worker took with it."""
 
-HANG = timedelta(seconds=1)
+HANG = timedelta(seconds=3)
 """How long a call that hangs is waited for."""
 
 _AT_ONCE = timedelta(milliseconds=50)

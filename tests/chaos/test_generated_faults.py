@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop_servers.catalog_server import CatalogServer
-from shop_servers.mail_server import mail_server
+from shop_support.catalog_server import CatalogServer
+from shop_support.mail_server import mail_server
 
 from euryale.server.server import DevServer
 from euryale.testing import OpenWorld, World, prove, sqlite_file

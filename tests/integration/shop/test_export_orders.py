@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from pyarrow import parquet
-from shop.order_rows import add_order, add_version, change_order
-from shop.taken_back import take_back
+from shop_support.order_rows import add_order, add_version, change_order
+from shop_support.taken_back import take_back
 from sqlalchemy import func, select
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError

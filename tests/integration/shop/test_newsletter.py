@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from shop_servers.mail_server import DROP, MailServer, mail_server
+from shop_support.mail_server import DROP, MailServer, mail_server
 from sqlalchemy import insert, select, update
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment

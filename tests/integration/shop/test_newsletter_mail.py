@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 from pydantic import SecretStr, ValidationError
-from shop_servers.mail_server import DROP, USER, MailServer, mail_server
+from shop_support.mail_server import DROP, USER, MailServer, mail_server
 
 from worker.mail_address import AddressInvalid, parse_address, parse_sender
 from worker.services.mail import (

@@ -10,8 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from shop.order_rows import add_order, add_version, change_order
-from shop.taken_back import take_back
+from shop_support.order_rows import add_order, add_version, change_order
+from shop_support.taken_back import take_back
 from sqlalchemy import delete, select, update
 from temporalio.client import Client, WorkflowFailureError
 

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from shop_servers.catalog_server import Answer, CatalogServer, Request
+from shop_support.catalog_server import Answer, CatalogServer, Request
 from sqlalchemy import insert, select, update
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent

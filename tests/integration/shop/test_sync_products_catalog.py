@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import pytest
 import trustme
 from pydantic import ValidationError
-from shop_servers.catalog_server import Answer, CatalogServer
+from shop_support.catalog_server import Answer, CatalogServer
 from temporalio.testing import ActivityEnvironment
 
 import worker.catalog

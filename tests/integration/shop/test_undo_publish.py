@@ -39,6 +39,7 @@ async def statuses(store: Store) -> dict[str, tuple[str, str, datetime]]:
 
 
 # Two thousand calls in sequence: on one kind of database, the smaller tests run on both.
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_undo_gives_a_thousand_products_their_status_back_and_keeps_later_edits(
     client: Client, store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
