@@ -4,7 +4,8 @@
 #   make run ARGS=--once    the same, until the two jobs are done
 #   make check          format, lint, types
 #   make test           everything that proves the project
-#   make bench          what a durable call costs, what an apply does, and what a schedule does
+#   make bench          what publishing products costs, beside bare temporalio and plain SQL
+#   make bench-peers    the same beside other engines, installed for it
 #   make lock           write the lock files anew, from pyproject.toml
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ ARGS ?=
 # Which tests, where not all: make test TESTS="tests/unit/test_cron.py"
 TESTS ?=
 
-.PHONY: run check test bench lock clean
+.PHONY: run check test bench bench-peers lock clean
 
 run: $(VENV)/installed
 	$(BIN)/python -m worker.seed
@@ -37,10 +38,13 @@ else
 	$(BIN)/pytest $(TESTS)
 endif
 
+# Others measure single parts: python -m benchmarks.time, .schedules and the like.
 bench: $(VENV)/installed
-	$(BIN)/python -m benchmarks.calls
-	$(BIN)/python -m benchmarks.time
-	$(BIN)/python -m benchmarks.schedules
+	$(BIN)/python -m benchmarks.bench $(ARGS)
+
+# The other engines are installed from their packages into environments below benchmarks/.cache.
+bench-peers: $(VENV)/installed
+	$(BIN)/python -m benchmarks.bench --peers $(ARGS)
 
 # The lock file pins every package with its hashes, for Python 3.11 to 3.13.
 $(VENV)/installed: requirements.lock pyproject.toml
@@ -58,4 +62,4 @@ lock: $(VENV)/installed
 	    pyproject.toml --extra shop --group build -o requirements-worker.lock
 
 clean:
-	rm -rf $(VENV) .euryale
+	rm -rf $(VENV) .euryale benchmarks/.cache

@@ -1,8 +1,48 @@
-"""What both sides of the benchmark call: one method that returns a small model."""
+"""The benchmark's application: a service that publishes products, and one whose work takes no time.
+
+Which database the products are in says the environment, as in an application.
+"""
+
+import asyncio
+import os
+from datetime import timedelta
 
 from pydantic import BaseModel
 
-from euryale import Euryale, mutation
+from benchmarks.products import Products
+from euryale import Euryale, mutation, singleton
+
+PRODUCTS_URL = "EURYALE_BENCHMARK_PRODUCTS"
+
+TIMEOUT = timedelta(seconds=10)
+"""As long as the other sides': so soon is a call of a dead worker made again."""
+
+
+def open_products() -> Products:
+    """The products of the database that the environment names."""
+    return Products(os.environ[PRODUCTS_URL])
+
+
+class ProductService:
+    """Publishes products, with the statements that every side of the benchmark uses."""
+
+    def __init__(self, products: Products) -> None:
+        self._products = products
+
+    @mutation(timeout=TIMEOUT)
+    async def publish(self, number: int) -> None:
+        """Publish one product."""
+        await asyncio.to_thread(self._products.publish, number)
+
+    @mutation(timeout=TIMEOUT)
+    async def publish_page(self, after: int, until: int) -> int:
+        """Publish a page of drafts, and return its last number."""
+        return await asyncio.to_thread(self._products.publish_page, after, until)
+
+    @mutation(timeout=TIMEOUT)
+    async def fired(self, job: str, due: float, at: float) -> None:
+        """Record a firing."""
+        await asyncio.to_thread(self._products.fired, job, due, at)
 
 
 class Product(BaseModel):
@@ -15,7 +55,7 @@ class Product(BaseModel):
     tags: list[str]
 
 
-class ProductService:
+class CatalogService:
     """Stands for a service whose own work takes no time, so that what is left is the engine's."""
 
     @mutation
@@ -26,4 +66,8 @@ class ProductService:
         )
 
 
-app = Euryale(name="euryale", services={"product": ProductService})
+app = Euryale(
+    name="euryale",
+    services={"product": ProductService, "catalog": CatalogService},
+    providers=[singleton(open_products)],
+)

@@ -14,6 +14,10 @@ RETRY_POLICY = Retry().policy()
 """What Euryale gives its calls, so that both sides ask the same of the server."""
 
 
+CALLS = {"one after the other": 1, "50 at once": 50}
+"""How many calls are made at once, by the way's name."""
+
+
 @dataclass
 class Loop:
     """How many calls, and how many of them at once."""
