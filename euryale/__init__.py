@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from euryale.services.provider import Provider, instance, per_activity, singleton
     from euryale.services.service import mutation, read
     from euryale.services.undo_record import record_undo
+    from euryale.sweeps.declaration import sweep_query, sweep_step
+    from euryale.sweeps.messages import SweepResult
+    from euryale.sweeps.sweep import SweepFailed, sweep
     from euryale.watchdog.hooks import LogHook, MailHook, WebhookHook
     from euryale.watchdog.watchdog import Watchdog
 
@@ -45,6 +48,8 @@ __all__ = [
     "ScheduledJobConfig",
     "StepResponse",
     "StepUndo",
+    "SweepFailed",
+    "SweepResult",
     "UndoReport",
     "Unfinished",
     "Watchdog",
@@ -57,6 +62,9 @@ __all__ = [
     "record_undo",
     "singleton",
     "step",
+    "sweep",
+    "sweep_query",
+    "sweep_step",
 ]
 
 # A name's module is imported when the name is first used, so that `euryale --help` needn't wait
@@ -82,6 +90,8 @@ _MODULES = {
     "ScheduledJobConfig": "config",
     "StepResponse": "sagas.step",
     "StepUndo": "sagas.undo_report",
+    "SweepFailed": "sweeps.sweep",
+    "SweepResult": "sweeps.messages",
     "UndoReport": "sagas.undo_report",
     "Unfinished": "sagas.step",
     "Watchdog": "watchdog.watchdog",
@@ -94,6 +104,9 @@ _MODULES = {
     "record_undo": "services.undo_record",
     "singleton": "services.provider",
     "step": "sagas.step",
+    "sweep": "sweeps.sweep",
+    "sweep_query": "sweeps.declaration",
+    "sweep_step": "sweeps.declaration",
 }
 
 

@@ -272,6 +272,30 @@ class StepUnknown(EuryaleError):
     code = "EUR312"
 
 
+class SweepInvalid(EuryaleError):
+    """A sweep is declared or called in a way that the engine can't use."""
+
+    code = "EUR313"
+
+
+class SweepKeyInvalid(EuryaleError):
+    """The key that a sweep goes along doesn't tell the rows apart, is NULL, or can't travel."""
+
+    code = "EUR314"
+
+
+class SweepStopped(EuryaleError):
+    """The step of a sweep fails for so many rows that it isn't single rows that are wrong."""
+
+    code = "EUR315"
+
+
+class RowsSetAside(EuryaleError):
+    """A sweep is done, save rows that were set aside since its step failed for them."""
+
+    code = "EUR316"
+
+
 # --- 4xx: Temporal ----------------------------------------------------------------------------
 
 

@@ -33,6 +33,9 @@ from euryale.schedules.apply import Applied, apply, wish_of
 from euryale.schedules.release import Release
 from euryale.services.activities import class_activities, service_activities
 from euryale.services.service_container import ServiceContainer
+from euryale.sweeps.activities import sweep_activities
+from euryale.sweeps.declaration import only_sweeps
+from euryale.sweeps.sweep_workflow import SweepWorkflow
 from euryale.undo.undo_workflow import UndoWorkflow, last_run, undo_activity
 from euryale.watchdog.watchdog_workflow import WatchdogWorkflow, watchdog_activities
 
@@ -95,6 +98,7 @@ class EuryalePlugin(SimplePlugin):
                 JobWorkflow,
                 LockWorkflow,
                 UndoWorkflow,
+                SweepWorkflow,
                 *parts.workflows,
                 *((WatchdogWorkflow,) if app.watchdog else ()),
             ],
@@ -105,7 +109,10 @@ class EuryalePlugin(SimplePlugin):
                     self.registry.services.values(),
                     {job.name: job.config.retry.jitter for job in self.registry.jobs.values()},
                 ),
-                *class_activities(self.container, parts.activities),
+                *class_activities(
+                    self.container, [cls for cls in parts.activities if not only_sweeps(cls)]
+                ),
+                *sweep_activities(self.container, parts.activities),
                 turn_activity(self.registry),
                 look_for_lock,
                 attribute_activity(),

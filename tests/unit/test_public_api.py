@@ -21,6 +21,8 @@ PUBLIC = [
     "ScheduledJobConfig",
     "StepResponse",
     "StepUndo",
+    "SweepFailed",
+    "SweepResult",
     "UndoReport",
     "Unfinished",
     "Watchdog",
@@ -33,6 +35,9 @@ PUBLIC = [
     "record_undo",
     "singleton",
     "step",
+    "sweep",
+    "sweep_query",
+    "sweep_step",
 ]
 
 

@@ -1,0 +1,1 @@
+"""Sweeps: one step over many rows, in slabs, each row once."""
