@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from euryale.sagas.saga_failed import SagaFailed
     from euryale.sagas.step import ChangedSince, PermanentFailure, StepResponse, Unfinished, step
     from euryale.sagas.undo_report import StepUndo, UndoReport
+    from euryale.services.bulk import BulkCall
+    from euryale.services.call_payload import CallFailed
     from euryale.services.container import Container
-    from euryale.services.durable_service import CallFailed
-    from euryale.services.idempotency import idempotency_key
+    from euryale.services.idempotency import call_attempt, idempotency_key
     from euryale.services.provider import Provider, instance, per_activity, singleton
     from euryale.services.service import mutation, read
     from euryale.services.undo_record import record_undo
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from euryale.watchdog.watchdog import Watchdog
 
 __all__ = [
+    "BulkCall",
     "CallFailed",
     "ChangedSince",
     "Container",
@@ -54,6 +56,7 @@ __all__ = [
     "Unfinished",
     "Watchdog",
     "WebhookHook",
+    "call_attempt",
     "idempotency_key",
     "instance",
     "mutation",
@@ -70,7 +73,8 @@ __all__ = [
 # A name's module is imported when the name is first used, so that `euryale --help` needn't wait
 # for Temporal's SDK, nor a service's module for the worker's.
 _MODULES = {
-    "CallFailed": "services.durable_service",
+    "BulkCall": "services.bulk",
+    "CallFailed": "services.call_payload",
     "ChangedSince": "sagas.step",
     "Container": "services.container",
     "DurableLogger": "runs.logger",
@@ -96,6 +100,7 @@ _MODULES = {
     "Unfinished": "sagas.step",
     "Watchdog": "watchdog.watchdog",
     "WebhookHook": "watchdog.hooks",
+    "call_attempt": "services.idempotency",
     "idempotency_key": "services.idempotency",
     "instance": "services.provider",
     "mutation": "services.service",

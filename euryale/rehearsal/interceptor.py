@@ -32,6 +32,7 @@ from euryale.rehearsal.stage import Stage
 from euryale.rehearsal.unknown import SawNoFurther, Unknown, unknown_of, unknowns_in
 from euryale.sagas.run_undo import LAST_RUN, UNDO_WORKFLOW
 from euryale.sagas.undo_report import UndoReport
+from euryale.services.durable_calls import ONE_BY_ONE_FUNCTION
 
 BLIND = "RehearsalBlind"
 """The type of the failure of a workflow that could not see further."""
@@ -45,9 +46,11 @@ class RehearsalInterceptor(Interceptor):
 
     def workflow_interceptor_class(
         self,
-        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 -- Temporal's name
+        input: WorkflowInterceptorClassInput,  # noqa: A002 -- Temporal's name
     ) -> type[WorkflowInboundInterceptor]:
         """See the base class."""
+        # Each call is looked at where the handler makes it.
+        input.unsafe_extern_functions[ONE_BY_ONE_FUNCTION] = lambda: True
         stage = self._stage
 
         class Rehearsed(_Inbound):

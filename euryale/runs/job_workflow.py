@@ -29,7 +29,7 @@ from euryale.runs.logger import DurableLogger
 from euryale.runs.memo import MEMO
 from euryale.sagas.saga_failed import SagaFailed
 from euryale.services.container import Container
-from euryale.services.durable_service import DurableCalls
+from euryale.services.durable_calls import DurableCalls
 from euryale.time.timetable import nominal
 
 REGISTRY_FUNCTION = "euryale_registry"

@@ -17,3 +17,10 @@ left for taking back what the run did."""
 
 HISTORY_BYTES = 40 * 1024 * 1024
 """Bytes of history after which a run makes no further call; Temporal terminates it at 50 MiB."""
+
+CALLS_TOGETHER = 500
+"""Calls of one method that one activity carries at the most. More are no faster, and what a crash
+may repeat grows with it."""
+
+BYTES_TOGETHER = 1024 * 1024
+"""Bytes of arguments that one activity carries at the most, where it carries several calls."""

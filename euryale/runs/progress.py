@@ -20,6 +20,9 @@ from temporalio.exceptions import ApplicationError, FailureError
 from euryale.runs.runs import Status
 from euryale.sagas.saga_failed import report_in
 from euryale.sagas.undo_report import UndoReport
+from euryale.services.call_ids import count_carried
+from euryale.services.call_outcome import ends_told
+from euryale.services.local_call_record import local_record
 
 _STARTED = (
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
@@ -89,6 +92,7 @@ class Progress:
         finished: How many calls and child workflows finished, by name, in the order of their first.
         failed: The same for those that failed for good.
         under_way: The names of the calls under way, by the number of the event that began them.
+        together: How many calls that event began, where it's several.
         retrying: The calls that are tried again, as of the last quiet moment.
         stuck: Why no worker can go on with it at the moment; empty if one can.
         result: What the handler returned, as Temporal carries it.
@@ -104,6 +108,7 @@ class Progress:
     finished: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)
     under_way: Mapping[int, str] = field(default_factory=dict)
+    together: Mapping[int, int] = field(default_factory=dict)
     retrying: tuple[Retrying, ...] = ()
     stuck: str = ""
     result: Payloads | None = field(default=None, repr=False)
@@ -129,9 +134,9 @@ class Progress:
 def _after(progress: Progress, event: HistoryEvent) -> Progress:
     kind = event.event_type
     if kind in _STARTED:
-        return replace(
-            progress, under_way={**progress.under_way, event.event_id: _name_of_call(event)}
-        )
+        return _begun(progress, event)
+    if kind == EventType.EVENT_TYPE_MARKER_RECORDED:
+        return _local_call_ended(progress, event)
     if kind in _SUCCEEDED:
         return _call_ended(progress, event, succeeded=True)
     if kind in _FAILED:
@@ -164,27 +169,50 @@ def _attributes(event: HistoryEvent) -> Any:
     return getattr(event, event.WhichOneof("attributes") or "")
 
 
-def _name_of_call(event: HistoryEvent) -> str:
+def _begun(progress: Progress, event: HistoryEvent) -> Progress:
     attributes = _attributes(event)
+    together = progress.together
     if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-        return str(attributes.activity_type.name)
-    return str(attributes.workflow_type.name)
+        name = str(attributes.activity_type.name)
+        count = count_carried(attributes.activity_id)
+        together = {**together, event.event_id: count} if count > 1 else together
+    else:
+        name = str(attributes.workflow_type.name)
+    under_way = {**progress.under_way, event.event_id: name}
+    return replace(progress, under_way=under_way, together=together)
+
+
+def _local_call_ended(progress: Progress, event: HistoryEvent) -> Progress:
+    """A call that was carried out where the run is held; one that failed may be made again."""
+    record = local_record(event.marker_recorded_event_attributes)
+    if record is None or (record.failed and not record.for_good):
+        return progress
+    if record.failed:
+        return replace(progress, failed=_more(progress.failed, record.name, 1))
+    return replace(progress, finished=_more(progress.finished, record.name, 1))
 
 
 def _call_ended(progress: Progress, event: HistoryEvent, *, succeeded: bool) -> Progress:
     attributes = _attributes(event)
     begun = getattr(attributes, "scheduled_event_id", 0) or attributes.initiated_event_id
-    under_way = dict(progress.under_way)
-    name = under_way.pop(begun, "")
+    under_way, together = dict(progress.under_way), dict(progress.together)
+    name, count = under_way.pop(begun, ""), together.pop(begun, 1)
     retrying = tuple(one for one in progress.retrying if one.call != name)
-    progress = replace(progress, under_way=under_way, retrying=retrying)
-    if succeeded:
-        return replace(progress, finished=_one_more(progress.finished, name))
-    return replace(progress, failed=_one_more(progress.failed, name))
+    done, failed = (count, 0) if succeeded else (0, count)
+    if succeeded and count > 1 and attributes.result.payloads:
+        done, failed = ends_told(attributes.result.payloads[0]) or (done, failed)
+    return replace(
+        progress,
+        under_way=under_way,
+        together=together,
+        retrying=retrying,
+        finished=_more(progress.finished, name, done),
+        failed=_more(progress.failed, name, failed),
+    )
 
 
-def _one_more(counts: Mapping[str, int], name: str) -> Mapping[str, int]:
-    return {**counts, name: counts.get(name, 0) + 1}
+def _more(counts: Mapping[str, int], name: str, number: int) -> Mapping[str, int]:
+    return {**counts, name: counts.get(name, 0) + number} if number else counts
 
 
 def _ended(progress: Progress, event: HistoryEvent, status: Status) -> Progress:

@@ -15,6 +15,8 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
+from euryale.services.local_call_record import local_record
+
 _START = 1
 """The number of the event that starts a run."""
 
@@ -109,10 +111,32 @@ def _changed(line: StoryLine, event: HistoryEvent, fields: Mapping[str, Any]) ->
 
 def _beginning(event: HistoryEvent) -> StoryLine | None:
     """The line that an event begins; None if it begins none."""
+    if event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
+        return _local_call(event)
     read = _BEGINNINGS.get(event.event_type)
     if read is None:
         return None
     return StoryLine(_time(event), **read(_attributes(event)), summary=_summary(event))
+
+
+def _local_call(event: HistoryEvent) -> StoryLine | None:
+    """The line of a call that was carried out where the run is held."""
+    marker = event.marker_recorded_event_attributes
+    record = local_record(marker)
+    if record is None:
+        return None
+    return StoryLine(
+        _time(event),
+        kind="call",
+        name=record.name,
+        state="failed" if record.failed else "completed",
+        took=timedelta(0),
+        attempts=1,
+        text=_told(marker.failure) if record.failed else "",
+        summary=_summary(event),
+        received=_size(marker.details["result"]) if "result" in marker.details else 0,
+        activity_id=record.id,
+    )
 
 
 _BEGINNINGS: Mapping[int, Callable[[Any], dict[str, Any]]] = {

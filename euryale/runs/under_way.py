@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.worker import (
     StartActivityInput,
     StartChildWorkflowInput,
+    StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowOutboundInterceptor,
 )
@@ -56,6 +57,17 @@ class _Outbound(WorkflowOutboundInterceptor):
         if begun.closed and not input.activity.startswith(ENGINE_PREFIX):
             raise asyncio.CancelledError
         handle = super().start_activity(input)
+        begun.add(handle)
+        return handle
+
+    def start_local_activity(
+        self,
+        input: StartLocalActivityInput,  # noqa: A002 -- Temporal's name
+    ) -> workflow.ActivityHandle[Any]:
+        begun = _of_run()
+        if begun.closed and not input.activity.startswith(ENGINE_PREFIX):
+            raise asyncio.CancelledError
+        handle = super().start_local_activity(input)
         begun.add(handle)
         return handle
 

@@ -15,6 +15,11 @@ def moment() -> int:
     return next(_moments.setdefault(asyncio.get_running_loop(), itertools.count(1)))
 
 
+def next_number() -> int:
+    """A number that no other activity or child workflow of the run has."""
+    return next(_numbers.setdefault(asyncio.get_running_loop(), itertools.count(1)))
+
+
 def next_id(name: str) -> str:
     """An id for an activity or a child workflow, which no other of the run has."""
-    return f"{name}/{next(_numbers.setdefault(asyncio.get_running_loop(), itertools.count(1)))}"
+    return f"{name}/{next_number()}"

@@ -12,15 +12,17 @@ import ctypes
 import json
 import random
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import activity
+from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from euryale.errors import EuryaleError, ServiceUnavailable
+from euryale.errors import EuryaleError, PayloadTooLarge, ServiceUnavailable
 from euryale.runs.failures import bounded
+from euryale.runs.limits import PAYLOAD_LIMIT
 from euryale.sagas.step import UNDO_PREFIX
 
 T = TypeVar("T")
@@ -52,21 +54,28 @@ of it."""
 
 
 @contextlib.asynccontextmanager
-async def attempt(jitter: float = 0) -> AsyncIterator[None]:
+async def attempt(
+    jitter: float = 0,
+    *,
+    details: Callable[[], tuple[Any, ...]] = tuple,
+    beat_every: timedelta = BEAT,
+) -> AsyncIterator[None]:
     """Beat for the call while it runs, and say of an exception whether repeating can help.
 
     Args:
         jitter: The part of the wait before the next attempt by which that is varied at random.
+        details: What the beats tell the server, for the next attempt.
+        beat_every: How often it beats.
     """
     loop = asyncio.get_running_loop()
     beat: asyncio.TimerHandle
 
     def tick() -> None:
         nonlocal beat
-        activity.heartbeat()
-        beat = loop.call_later(BEAT.total_seconds(), tick)
+        activity.heartbeat(*details())
+        beat = loop.call_later(beat_every.total_seconds(), tick)
 
-    beat = loop.call_later(BEAT.total_seconds(), tick)
+    beat = loop.call_later(beat_every.total_seconds(), tick)
     limit = asyncio.timeout(_limit())
     try:
         async with limit:
@@ -76,7 +85,7 @@ async def attempt(jitter: float = 0) -> AsyncIterator[None]:
             # Stopped in time. The server is about to give the attempt up; till then nobody may
             # hear of it, since a failure would say that it had ended by itself.
             await asyncio.Event().wait()
-        failure = _failure(error, jitter)
+        failure = failure_of(error, jitter)
         if failure is error:
             raise
         raise failure from failure.__cause__
@@ -91,14 +100,22 @@ def _limit() -> float | None:
     compensation begin, and this one must not write any more.
     """
     timeout = activity.info().start_to_close_timeout
-    if timeout is None:
-        return None
+    return None if timeout is None else time_for_code(timeout)
+
+
+def time_for_code(timeout: timedelta) -> float:
+    """How long the code of an attempt may go on that may take so long, in seconds."""
     return (timeout - min(timeout / 20, STOPPED_BEFORE)).total_seconds()
 
 
-def _failure(error: Exception, jitter: float) -> BaseException:
-    permanent = isinstance(error, MISTAKES) and not isinstance(error, HEALS)
-    if permanent and not activity.info().activity_id.startswith(UNDO_PREFIX):
+def is_mistake(error: BaseException) -> bool:
+    """Whether an exception comes back however often its call is repeated."""
+    return isinstance(error, MISTAKES) and not isinstance(error, HEALS)
+
+
+def failure_of(error: Exception, jitter: float = 0) -> BaseException:
+    """What an exception means for the call: whether it is tried again, and when."""
+    if is_mistake(error) and not activity.info().activity_id.startswith(UNDO_PREFIX):
         failure = ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
     elif jitter and not isinstance(error, ApplicationError):
         failure = ApplicationError(
@@ -151,3 +168,48 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread[0]), error)
         await asyncio.wait({future})
         raise
+
+
+def refuse_if_too_large(name: str, payload: Payload) -> None:
+    """Refuse a result that Temporal can't carry.
+
+    Raises:
+        PayloadTooLarge: It has more bytes than that.
+    """
+    if payload.ByteSize() > PAYLOAD_LIMIT:
+        raise PayloadTooLarge(
+            f"the result of {name} has {payload.ByteSize():,} bytes; Temporal carries "
+            f"{PAYLOAD_LIMIT:,} at the most",
+            where=name,
+            mend="ask for fewer items in one call, or return less of each",
+        )
+
+
+async def to_its_end(
+    work: Coroutine[Any, Any, T], on_asked: Callable[[], None] = lambda: None
+) -> T:
+    """Carry a mutation out to its end though its run was cancelled meanwhile.
+
+    Stopped in the middle, nobody would know whether it took effect. When its worker shuts down or
+    its time is over, it's stopped all the same: it will be tried again.
+
+    Args:
+        work: What is carried out.
+        on_asked: Called when the run asks it to end.
+    """
+    task = asyncio.ensure_future(work)
+    told = False
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            asked_by_run = details is not None and details.cancel_requested
+            if task.done() or told or not asked_by_run:
+                task.cancel()
+                await asyncio.wait({task})
+                raise
+            # The run asks once; whatever comes after that is the attempt's timeout or the end of
+            # the worker.
+            told = True
+            on_asked()

@@ -11,7 +11,8 @@ from temporalio import workflow
 
 from euryale.errors import ServiceUnknown
 from euryale.runs.logger import DurableLogger
-from euryale.services.durable_service import DurableCalls, DurableService
+from euryale.services.durable_calls import DurableCalls
+from euryale.services.durable_service import DurableService
 from euryale.services.method import ServiceDefinition
 
 T = TypeVar("T")

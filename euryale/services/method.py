@@ -144,10 +144,13 @@ def define_service(name: str, provides: type) -> ServiceDefinition:
             where=f"service '{name}'",
             mend="use a name without dots and slashes, such as 'product'",
         )
+    members = dict(inspect.getmembers(provides, inspect.iscoroutinefunction))
+    # These are called with calls, by the worker alone.
+    bulk = {method_mark(member).bulk for member in members.values()}
     methods = {
         attribute: _define_method(name, attribute, member)
-        for attribute, member in inspect.getmembers(provides, inspect.iscoroutinefunction)
-        if not attribute.startswith("_") and _has_named_parameters(member)
+        for attribute, member in members.items()
+        if not attribute.startswith("_") and attribute not in bulk and _has_named_parameters(member)
     }
     for attribute, method in methods.items():
         where = f"{provides.__module__}.{provides.__qualname__}.{attribute}"
@@ -159,6 +162,13 @@ def define_service(name: str, provides: type) -> ServiceDefinition:
                     where=where,
                     mend=f"name one of: {', '.join(sorted(methods))}",
                 )
+        if method.mark.bulk is not None and method.mark.bulk not in members:
+            raise ServiceInvalid(
+                f"{name}.{attribute} names '{method.mark.bulk}' as its bulk method, which is no "
+                f"async method of {provides.__qualname__}",
+                where=where,
+                mend="write one that takes a sequence of BulkCall, or leave bulk= out",
+            )
         if method.mark.undo is not None:
             _check_undo(method, methods[method.mark.undo], where)
         if method.mark.preview is not None:

@@ -32,6 +32,12 @@ class MethodMark:
         preview: The name of a read of the same service, with the same parameters, that returns what
             a mutation would return; for rehearsals.
         words: What a rehearsal says that a mutation would do, with `{}` for the number of calls.
+        bulk: The name of a method of the same service that carries out many calls at once. It takes
+            `calls`, a sequence of `BulkCall`, and returns for each what the call returns, or the
+            exception with which that one fails. What it raises itself means that nothing was done.
+        idempotent: Whether a mutation may be repeated under its old key without harm, also after it
+            returned. Made one after the other, such calls are quicker, and those since the last
+            checkpoint are made again when a worker is killed.
         timeout: How long one attempt may take before it is given up and tried again.
     """
 
@@ -39,6 +45,8 @@ class MethodMark:
     undo: str | None = None
     preview: str | None = None
     words: str = ""
+    bulk: str | None = None
+    idempotent: bool = False
     timeout: timedelta = DEFAULT_TIMEOUT
 
 
@@ -46,10 +54,14 @@ class MethodMark:
 def read(method: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]: ...
 @overload
 def read(
-    *, timeout: timedelta = ...
+    *, bulk: str | None = None, timeout: timedelta = ...
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
-def read(method: Any = None, /, *, timeout: timedelta = DEFAULT_TIMEOUT) -> Any:
+def read(
+    method: Any = None, /, *, bulk: str | None = None, timeout: timedelta = DEFAULT_TIMEOUT
+) -> Any:
     """Mark a service's method as a read: it changes nothing.
+
+    See `MethodMark` for what `bulk` means.
 
     Example:
         >>> class Greeter:
@@ -59,7 +71,7 @@ def read(method: Any = None, /, *, timeout: timedelta = DEFAULT_TIMEOUT) -> Any:
         >>> method_mark(Greeter.greet).kind
         'read'
     """
-    return _mark(MethodMark(kind="read", timeout=timeout), method)
+    return _mark(MethodMark(kind="read", bulk=bulk, timeout=timeout), method)
 
 
 @overload
@@ -70,6 +82,8 @@ def mutation(
     undo: str | None = None,
     preview: str | None = None,
     words: str = "",
+    bulk: str | None = None,
+    idempotent: bool = False,
     timeout: timedelta = ...,
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
 def mutation(
@@ -79,11 +93,13 @@ def mutation(
     undo: str | None = None,
     preview: str | None = None,
     words: str = "",
+    bulk: str | None = None,
+    idempotent: bool = False,
     timeout: timedelta = DEFAULT_TIMEOUT,
 ) -> Any:
     """Mark a service's method as a mutation, and name the method that takes it back.
 
-    See `MethodMark` for what `undo`, `preview` and `words` mean.
+    See `MethodMark` for what the options mean.
 
     Example:
         >>> class Carts:
@@ -93,7 +109,15 @@ def mutation(
         >>> method_mark(Carts.delete).undo
         'restore'
     """
-    mark = MethodMark("mutation", undo=undo, preview=preview, words=words, timeout=timeout)
+    mark = MethodMark(
+        "mutation",
+        undo=undo,
+        preview=preview,
+        words=words,
+        bulk=bulk,
+        idempotent=idempotent,
+        timeout=timeout,
+    )
     return _mark(mark, method)
 
 

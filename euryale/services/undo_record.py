@@ -14,6 +14,8 @@ from temporalio.converter import PayloadConverter
 
 METADATA_KEY = "euryale-undo"
 
+_GIVEN_KEY = "euryale-given"
+
 
 class _Record:
     value: Any = None
@@ -58,4 +60,16 @@ def with_undo(payload: Payload, value: Any, converter: PayloadConverter) -> Payl
 def undo_of(payload: Payload) -> Payload | None:
     """What a result's payload carries for the undo."""
     data = payload.metadata.get(METADATA_KEY)
+    return None if data is None else Payload.FromString(data)
+
+
+def with_given(payload: Payload, given: Payload) -> Payload:
+    """The payload of a result, with the arguments of its call."""
+    payload.metadata[_GIVEN_KEY] = given.SerializeToString()
+    return payload
+
+
+def given_of(payload: Payload) -> Payload | None:
+    """The arguments of the call that a result's payload carries; None where it carries none."""
+    data = payload.metadata.get(_GIVEN_KEY)
     return None if data is None else Payload.FromString(data)

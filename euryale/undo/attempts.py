@@ -5,12 +5,15 @@ again knows from their histories what is done. They are found by their ids, sinc
 lag behind.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporalio.client import Client
+from temporalio.common import RawValue
 from temporalio.service import RPCError, RPCStatusCode
 
 from euryale.sagas.run_undo import undo_workflow_id
+from euryale.services.call_outcome import end_of
+from euryale.services.payload_bundle import unpack
 from euryale.undo.recorded import Record, record_of
 
 
@@ -42,11 +45,17 @@ async def read_record(client: Client, workflow_id: str, run_id: str | None) -> R
     """
     handle = client.get_workflow_handle(workflow_id, run_id=run_id)
     try:
-        return record_of([event async for event in handle.fetch_history_events()])
+        record = record_of([event async for event in handle.fetch_history_events()])
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return None
+    undone = set(record.undone)
+    for ids, payload in record.undone_together:
+        (bundle,) = await client.data_converter.decode([payload], [RawValue])
+        ends = map(end_of, unpack(bundle.payload))
+        undone |= {each for each, end in zip(ids, ends, strict=False) if end == "done"}
+    return replace(record, undone=frozenset(undone - {""}))
 
 
 async def attempts_at(client: Client, app: str, run_id: str) -> Attempts:

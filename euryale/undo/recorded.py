@@ -3,18 +3,19 @@
 A fold over events; nothing is decoded here.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
 
 from euryale.sagas.reverse_order import Span
 from euryale.sagas.step import UNDO_PREFIX
+from euryale.services.call_ids import calls_carried
+from euryale.services.local_call_record import local_record
 
 ENGINE_PREFIX = "euryale."
 """What the types of the engine's own workflows begin with: locks, and those that take runs back."""
@@ -34,6 +35,8 @@ class RecordedCall:
         given: Its first argument, as it travelled.
         result: What it returned, as it travelled.
         failure: What it failed with.
+        part: Which of the calls it is that its activity carried together, from 0; what was given
+            and returned is theirs, and how it ended by itself is in there. None if there was one.
     """
 
     name: str
@@ -42,6 +45,7 @@ class RecordedCall:
     given: Payload | None = None
     result: Payload | None = None
     failure: Failure | None = None
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class Record:
     Attributes:
         work: Its calls and child workflows, each with the events between which it was under way.
         undone: The ids of the calls that a saga took back.
+        undone_together: What came of calls that were taken back together: their ids, and what the
+            activity returned, as it travelled.
         continued_from: The id of the run that this one goes on from; empty if none.
         continued_in: The id of the run that goes on from this one; empty if none.
         open: Whether the run goes on.
@@ -73,6 +79,7 @@ class Record:
 
     work: tuple[Span[RecordedCall | RecordedChild], ...]
     undone: frozenset[str] = frozenset()
+    undone_together: tuple[tuple[tuple[str, ...], Payload], ...] = ()
     continued_from: str = ""
     continued_in: str = ""
     open: bool = True
@@ -84,6 +91,8 @@ _STATES: Mapping[int, State] = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "timed out",
     EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "cancelled",
 }
+
+_CHILD_STARTED = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
 
 _CHILD_ENDS = frozenset(
     {
@@ -109,7 +118,9 @@ _ENDS = frozenset(
 
 def record_of(events: Iterable[HistoryEvent]) -> Record:
     """Read what a run did from the events of its history, in their order."""
-    calls: dict[int, Span[RecordedCall]] = {}
+    # By their ids: a call that was tried again in another activity counts as that one.
+    calls: dict[str, Span[RecordedCall]] = {}
+    carried: dict[int, tuple[str, ...]] = {}
     children: dict[int, Span[RecordedChild]] = {}
     continued_from = continued_in = ""
     still_open = True
@@ -121,25 +132,16 @@ def record_of(events: Iterable[HistoryEvent]) -> Record:
         if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
             continued_from = attributes.continued_execution_run_id
         elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            call = RecordedCall(
-                attributes.activity_type.name,
-                attributes.activity_id,
-                given=_first(attributes.input),
-            )
-            calls[last] = Span(last, 0, call)
+            carried[last] = calls_carried(attributes.activity_id)
+            calls |= {call.id: Span(last, 0, call) for call in _scheduled(attributes)}
         elif kind == EventType.EVENT_TYPE_MARKER_RECORDED and (local := _local_call(attributes)):
-            calls[last] = Span(last, last + 1, local)
+            calls[local.id] = Span(last, last + 1, local)
         elif kind in _STATES:
-            begun = attributes.scheduled_event_id
-            calls[begun] = _ended(calls[begun], last, _STATES[kind], attributes)
-        elif kind == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
-            if attributes.workflow_type.name.startswith(ENGINE_PREFIX):
-                continue
-            started = attributes.workflow_execution
-            child = RecordedChild(
-                attributes.workflow_type.name, started.workflow_id, started.run_id
-            )
-            children[attributes.initiated_event_id] = Span(attributes.initiated_event_id, 0, child)
+            for call_id in carried[attributes.scheduled_event_id]:
+                calls[call_id] = _ended(calls[call_id], last, _STATES[kind], attributes)
+        elif kind == _CHILD_STARTED and (child := _child(attributes)):
+            begun = attributes.initiated_event_id
+            children[begun] = Span(begun, 0, child)
         elif kind in _CHILD_ENDS and attributes.initiated_event_id in children:
             begun = attributes.initiated_event_id
             children[begun] = Span(begun, last, children[begun].work)
@@ -153,28 +155,75 @@ def record_of(events: Iterable[HistoryEvent]) -> Record:
         span if span.ended else Span(span.begun, last + 1 + number, span.work)
         for number, span in enumerate(every)
     ]
+    undone, undone_together = _taken_back(span.work for span in calls.values())
     return Record(
         work=tuple(span for span in work if not _is_undo(span.work)),
-        undone=frozenset(
-            span.work.id.removeprefix(UNDO_PREFIX)
-            for span in calls.values()
-            if _is_undo(span.work) and span.work.state == "completed"
-        ),
+        undone=undone,
+        undone_together=undone_together,
         continued_from=continued_from,
         continued_in=continued_in,
         open=still_open,
     )
 
 
-def _local_call(marker: Any) -> RecordedCall | None:
-    """The local activity that a marker is of; None for the engine's own and for other markers."""
-    if marker.marker_name != "core_local_activity":
-        return None
-    told = json.loads(marker.details["data"].payloads[0].data)
-    name = str(told["activity_type"])
+def _child(attributes: Any) -> RecordedChild | None:
+    """The child workflow that was started; None where it is the engine's own."""
+    name, started = attributes.workflow_type.name, attributes.workflow_execution
     if name.startswith(ENGINE_PREFIX):
         return None
-    return RecordedCall(name, f"local {told['activity_id']}", "completed")
+    return RecordedChild(name, started.workflow_id, started.run_id)
+
+
+def _scheduled(attributes: Any) -> Iterator[RecordedCall]:
+    """The calls that an activity is to carry."""
+    ids = calls_carried(attributes.activity_id)
+    for part, call_id in enumerate(ids):
+        yield RecordedCall(
+            attributes.activity_type.name,
+            call_id,
+            given=_first(attributes.input),
+            part=part if len(ids) > 1 else None,
+        )
+
+
+def _taken_back(
+    calls: Iterable[RecordedCall],
+) -> tuple[frozenset[str], tuple[tuple[tuple[str, ...], Payload], ...]]:
+    """What was taken back, alone and together; see `Record`."""
+    alone: set[str] = set()
+    together: dict[int, tuple[Payload, dict[int, str]]] = {}
+    for call in calls:
+        if not _is_undo(call) or call.state != "completed":
+            continue
+        undone = call.id.removeprefix(UNDO_PREFIX)
+        if call.part is None or call.result is None:
+            alone.add(undone)
+            continue
+        _, ids = together.setdefault(id(call.result), (call.result, {}))
+        ids[call.part] = undone
+    # A call that was tried again in another activity counts as that one: here its place is empty.
+    told = (
+        (tuple(ids.get(part, "") for part in range(max(ids) + 1)), payload)
+        for payload, ids in together.values()
+    )
+    return frozenset(alone), tuple(told)
+
+
+def _local_call(marker: MarkerRecordedEventAttributes) -> RecordedCall | None:
+    """The local activity that a marker is of; None for the engine's own and for other markers.
+
+    What a durable call was given is in the metadata of its result.
+    """
+    record = local_record(marker)
+    if record is None:
+        return None
+    # Where the code gave none, Temporal's own ids are those of ordinary activities, too.
+    return RecordedCall(
+        record.name,
+        f"local {record.id}" if record.id.isdecimal() else record.id,
+        "failed" if record.failed else "completed",
+        result=_first(marker.details["result"]) if "result" in marker.details else None,
+    )
 
 
 def _is_undo(work: RecordedCall | RecordedChild) -> bool:

@@ -1,6 +1,7 @@
 """What taking a run back would do: which compensations with which input, in which order."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -16,14 +17,16 @@ from euryale.sagas.reverse_order import Span, reversed_layers
 from euryale.sagas.step import STEP_RETRY, Unfinished, activity_name
 from euryale.sagas.undo_report import Outcome, StepUndo
 from euryale.sagas.way_back import NOTHING_SAID, UNDO_LOST, is_undo_lost, undo_said
+from euryale.services.call_outcome import end_of
 from euryale.services.idempotency import key_of
-from euryale.services.undo_record import undo_of
+from euryale.services.payload_bundle import unpack
+from euryale.services.undo_record import given_of, undo_of
 from euryale.undo.attempts import attempts_at, read_record
-from euryale.undo.recorded import Record, RecordedCall, RecordedChild
+from euryale.undo.recorded import Record, RecordedCall, RecordedChild, State
 from euryale.undo.ways import MutationWay, StepWay, Ways
 
 _HISTORY_DELETED = "its history has been deleted"
-_MOST_ITEMS = 500
+_MOST_ITEMS = 5_000
 _MOST_BYTES = 1024 * 1024
 
 
@@ -41,6 +44,7 @@ class UndoItem(BaseModel):
         run_id: The id of a run.
         first_run_id: The id of the run from which it went on, as its parent knows it.
         attempt: The number of the workflow that is to take a run back, from 1.
+        together: Whether an activity of the compensation carries several such calls.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +59,7 @@ class UndoItem(BaseModel):
     run_id: str = ""
     first_run_id: str = ""
     attempt: int = 1
+    together: bool = False
 
 
 class UndoPlan(BaseModel):
@@ -146,6 +151,7 @@ class _Planner:
         self._converter = client.data_converter
         self._ways = ways
         self._workflow_id, self._run_id = workflow_id, run_id
+        self._bundles: dict[int, tuple[Payload, tuple[Payload, ...]]] = {}
 
     async def item_or_reason(
         self, work: RecordedCall | RecordedChild
@@ -171,7 +177,8 @@ class _Planner:
             return await self._step(step, work)
         mutation = self._ways.mutations.get(work.name)
         if mutation is not None:
-            return await self._mutation(mutation, work)
+            alone = await self._alone(work)
+            return None if alone is None else await self._mutation(mutation, alone)
         if work.state == "failed":
             return None
         reason = (
@@ -211,7 +218,35 @@ class _Planner:
             retry=way.mark.compensation_retry,
         )
 
+    async def _alone(self, call: RecordedCall) -> RecordedCall | None:
+        """A call with its own payloads, decoded; None if nobody began it."""
+        if call.part is None:
+            result = call.result and await self._raw(call.result)
+            # A local activity's record has what it was given in its result.
+            given = await self._raw(call.given) if call.given else result and given_of(result)
+            return replace(call, given=given, result=result)
+        given = (await self._parts(call.given))[call.part]
+        if call.state != "completed":
+            return replace(call, given=given)
+        result = (await self._parts(call.result))[call.part]
+        end = end_of(result)
+        if end == "untouched":
+            return None
+        state: State = "completed" if end == "done" else "failed"
+        return replace(call, given=given, result=result, state=state)
+
+    async def _parts(self, payload: Payload | None) -> tuple[Payload, ...]:
+        """What each of the calls that travelled together was given or returned."""
+        if payload is None:
+            return ()
+        known = self._bundles.get(id(payload))
+        if known is None:
+            # Kept with the payload itself, since another object might get its id.
+            known = self._bundles[id(payload)] = (payload, unpack(await self._raw(payload)))
+        return known[1]
+
     async def _mutation(self, way: MutationWay, call: RecordedCall) -> UndoItem | StepUndo | None:
+        """As `item`, for a call as `_alone` gives it."""
         undo = way.undo
         if undo is None:
             if call.state == "failed":
@@ -219,13 +254,13 @@ class _Planner:
             return _left(call, "no compensation", f"{call.name} names no undo")
         wanted = undo.signature.parameters
         known: dict[str, Any] = {"idempotency_key": self._key(call)}
-        if call.state == "completed" and {"result", "undo"} & wanted.keys():
-            payload = await self._raw(call.result)
-            recorded = undo_of(payload)
-            convert = self._converter.payload_converter.from_payload
-            known |= {"result": convert(payload)}
+        convert = self._converter.payload_converter.from_payload
+        if call.state == "completed" and call.result and {"result", "undo"} & wanted.keys():
+            recorded = undo_of(call.result)
+            known |= {"result": convert(call.result)}
             known |= {} if recorded is None else {"undo": convert(recorded)}
-        known |= await self._decoded(call.given, dict)
+        if call.given is not None:
+            known |= convert(call.given, dict)
         argument = {name: known[name] for name in wanted if name in known}
         missing = [
             name
@@ -246,6 +281,7 @@ class _Planner:
             compensation=undo.activity,
             argument=argument,
             timeout=undo.mark.timeout,
+            together=call.id.startswith(f"{call.name}/"),
         )
 
     async def _child(self, child: RecordedChild) -> UndoItem | StepUndo:

@@ -5,7 +5,7 @@ it needs no memory, and asking for the same once more is harmless.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -22,9 +22,13 @@ from euryale.sagas.undo_report import StepUndo, UndoReport
 from euryale.sagas.way_back import HEARTBEAT_TIMEOUT, outcome_of
 from euryale.undo.attempts import attempts_at, read_record
 from euryale.undo.undo_plan import UndoItem, UndoPlan, plan_undo
+from euryale.undo.undone_together import take_back_together, together
 from euryale.undo.ways import ways_of
 
 PLAN = f"{UNDO_WORKFLOW}.plan"
+
+TOGETHER_PATCH = "euryale-undone-together"
+"""Temporal's patch that tells these workflows from those that took each call back alone."""
 
 _PLAN_TIMEOUT = timedelta(minutes=5)
 
@@ -79,11 +83,7 @@ class UndoWorkflow:
             report += UndoReport.of(of_run)
             settled |= {each.id for each in fresh}
             for layer in plan.layers:
-                for item, one in zip(
-                    layer,
-                    await asyncio.gather(*(_take_back(input, item) for item in layer)),
-                    strict=True,
-                ):
+                for item, one in await _take_all_back(input, layer):
                     report += one
                     if item.kind == "run":
                         settled |= {item.run_id, item.first_run_id}
@@ -112,6 +112,26 @@ class UndoWorkflow:
             summary=given.workflow_id,
         )
         return plan
+
+
+async def _take_all_back(
+    given: UndoInput, layer: Sequence[UndoItem]
+) -> list[tuple[UndoItem, UndoReport]]:
+    """Take back what was done side by side, and tell of each what became of it."""
+    if not workflow.patched(TOGETHER_PATCH):
+        return await _each_alone(given, layer)
+    parts = [
+        _each_alone(given, [item for item in layer if not item.together]),
+        *(take_back_together(given, items) for items in together(layer)),
+    ]
+    return [told for part in await asyncio.gather(*parts) for told in part]
+
+
+async def _each_alone(
+    given: UndoInput, items: Sequence[UndoItem]
+) -> list[tuple[UndoItem, UndoReport]]:
+    reports = await asyncio.gather(*(_take_back(given, item) for item in items))
+    return list(zip(items, reports, strict=True))
 
 
 async def _take_back(given: UndoInput, item: UndoItem) -> UndoReport:

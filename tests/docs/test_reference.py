@@ -11,7 +11,7 @@ from euryale.jobs.job import PARAMETERS
 from euryale.runs.limits import CALLS_AT_ONCE, HISTORY_EVENTS
 from euryale.runs.runner import BLOCKS_ALLOWED
 from euryale.services.attempt import MISTAKES
-from euryale.services.durable_service import HEARTBEAT_TIMEOUT
+from euryale.services.durable_calls import HEARTBEAT_TIMEOUT
 from euryale.services.service import DEFAULT_TIMEOUT
 from euryale.worker import GRACE
 from tests.docs.commands import GROUP, parameters_of

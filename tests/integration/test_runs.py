@@ -15,7 +15,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.worker import Worker
 
-import euryale.services.durable_service
+import euryale.services.durable_calls
 from euryale import Euryale, EuryalePlugin
 from euryale.worker import make_worker
 
@@ -42,16 +42,16 @@ async def test_each_call_of_a_service_is_an_activity_under_its_own_name(sample: 
 
 
 async def test_a_call_has_a_summary_and_named_arguments(sample: Sample) -> None:
-    handle = await sample.start("cases", {"case": "at_once", "with": {"count": 1, "size": 2}})
+    handle = await sample.start("cases", {"case": "loop", "with": {"count": 1}})
     await handle.result()
     (scheduled,) = [
         event
         async for event in handle.fetch_history_events()
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
     ]
-    assert json.loads(scheduled.user_metadata.summary.data) == "text=xx"
+    assert json.loads(scheduled.user_metadata.summary.data) == "item=id='0' size=0"
     (arguments,) = scheduled.activity_task_scheduled_event_attributes.input.payloads
-    assert json.loads(arguments.data) == {"text": "xx"}
+    assert json.loads(arguments.data) == {"item": {"id": "0", "size": 0}}
 
 
 async def test_a_thousand_calls_at_once_all_finish(sample: Sample) -> None:
@@ -161,7 +161,7 @@ async def test_retries_end_where_the_job_says(sample: Sample, journal: sample_ap
 async def test_a_run_near_the_history_limit_fails_early_and_says_what_to_do(
     sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(euryale.services.durable_service, "HISTORY_EVENTS", 60)
+    monkeypatch.setattr(euryale.services.durable_calls, "HISTORY_EVENTS", 60)
     failure = await sample.failure("loop", count=100)
     assert failure.type == "HistoryTooLong"
     assert "many items in one call" in failure.message

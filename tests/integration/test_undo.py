@@ -75,7 +75,7 @@ async def test_calls_whose_undo_needs_only_their_arguments_are_taken_back_by_the
     await undone(served, run)
     assert vault.values == {"a": "brought"}
     # The undo may know which call it takes back.
-    assert vault.keys == [f"{run.workflow_id}/{run.run_id}/1"]
+    assert vault.keys == [f"{run.workflow_id}/{run.run_id}/vault.drop/1"]
 
 
 async def test_asking_twice_is_harmless(served: Client, vault: vault_app.Vault) -> None:
@@ -203,7 +203,7 @@ async def test_a_terminated_runs_call_is_refused_where_nobody_knows_how_far_it_c
     run = await find_run(served, "vault", handle.id)
     with pytest.raises(UndoRefused, match="it was cut off, and its undo needs its 'undo'"):
         await undone(served, run)
-    assert (await undone(served, run, ["1"])).undone == 1
+    assert (await undone(served, run, ["vault.set/1"])).undone == 1
 
 
 async def test_a_run_of_many_calls_is_taken_back_in_pages(

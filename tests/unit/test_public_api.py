@@ -1,6 +1,7 @@
 import euryale
 
 PUBLIC = [
+    "BulkCall",
     "CallFailed",
     "ChangedSince",
     "Container",
@@ -27,6 +28,7 @@ PUBLIC = [
     "Unfinished",
     "Watchdog",
     "WebhookHook",
+    "call_attempt",
     "idempotency_key",
     "instance",
     "mutation",

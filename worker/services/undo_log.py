@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from euryale import idempotency_key, record_undo
+from euryale import call_attempt, idempotency_key, record_undo
 from worker.services.rows import table_of
 from worker.store.tables import UndoLogRow
 
@@ -21,7 +21,7 @@ async def found_before(session: AsyncSession, undo_type: type[Undo]) -> Undo | N
 
     It is recorded for the call's undo again.
     """
-    if not activity.in_activity() or activity.info().attempt == 1:
+    if not activity.in_activity() or call_attempt() == 1:
         return None
     statement = select(_undo_log.c.undo).where(_undo_log.c.idempotency_key == idempotency_key())
     found = await session.scalar(statement)

@@ -80,7 +80,7 @@ class ItemService:
     async def shout(self, size: int) -> None:
         raise ValueError("x" * size)
 
-    @read
+    @mutation
     async def slow(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 

@@ -1,0 +1,223 @@
+"""One attempt of an activity that carries many calls: each ends by itself.
+
+What is done is told to the server with the activity's heartbeats, so that another attempt goes on
+with what isn't. A call that may be tried again ends as such, and the run sends it again later; only
+where nothing could be done at all does the whole activity fail, and Temporal tries it again.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.exceptions import ApplicationError
+
+from euryale.errors import PayloadTooLarge
+from euryale.runs.limits import PAYLOAD_LIMIT
+from euryale.services.attempt import failure_of, is_mistake
+from euryale.services.call_ids import calls_carried
+from euryale.services.call_outcome import FailedCall, failure, reply, untouched
+from euryale.services.call_sending import ATTEMPTS_KEY
+from euryale.services.idempotency import CurrentCall, carrying_out, key_of
+from euryale.services.payload_bundle import unpack
+
+AT_ONCE = 16
+"""Calls that are carried out at once."""
+
+SLICE = timedelta(seconds=1)
+"""How long new calls are begun."""
+
+_FIRST_BULK = 16
+"""Calls that a bulk method gets at first, so that the size of their results is known."""
+
+_MOST = PAYLOAD_LIMIT - 64 * 1024
+"""Bytes of results in one reply, less what stands around them."""
+
+_ROOM = _MOST // 2
+"""Bytes of results after which no further call is begun: those under way need room, too."""
+
+_IN_VAIN = 3
+"""Calls that fail one after the other, with none that succeeds, until the rest isn't tried: what
+they need is down."""
+
+One = Callable[[Payload], Awaitable[Payload]]
+Many = Callable[[Sequence[Payload], Sequence[CurrentCall]], Awaitable[list[Payload | Exception]]]
+
+
+class BundleAttempt:
+    """The calls that an activity carries, and what came of them so far.
+
+    Args:
+        bundle: Their arguments, in the order of their numbers.
+        one: Carries one call out.
+        many: Carries several out at once, where the service can.
+        jitter: See `euryale.services.attempt.failure_of`.
+    """
+
+    def __init__(self, bundle: Payload, one: One, many: Many | None, jitter: float) -> None:
+        info = activity.info()
+        workflow_id, run_id = info.workflow_id or "", info.workflow_run_id or ""
+        attempt = info.attempt + attempts_before(bundle)
+        self._payloads = unpack(bundle)
+        self._calls = [
+            CurrentCall(key_of(workflow_id, run_id, call), attempt)
+            for call in calls_carried(info.activity_id)
+        ]
+        self._one, self._many = one, many
+        self._jitter = jitter
+        self._policy = info.retry_policy
+        self._exhausted = bool(
+            self._policy
+            and self._policy.maximum_attempts
+            and info.attempt >= self._policy.maximum_attempts
+        )
+        self._ends: dict[int, Payload] = {}
+        self._again: dict[int, FailedCall] = {}
+        self._size = 0
+        self._succeeded = False
+        self._first_error: Exception | None = None
+        self._stopped = False
+        self._began = time.monotonic()
+        tried = self._remember(info.heartbeat_details)
+        # Those that failed last time come last: they must not keep the others from their turn.
+        rest = [number for number in range(len(self._payloads)) if number not in self._ends]
+        self._waiting = deque(sorted(rest, key=lambda number: number in tried))
+
+    def stop(self) -> None:
+        """Begin no further call."""
+        self._stopped = True
+
+    def details(self) -> tuple[Any, ...]:
+        """What the next attempt needs to know, for a heartbeat."""
+        ends = sorted(self._ends.items())
+        done = Payloads(payloads=[payload for _, payload in ends]).SerializeToString()
+        return ([number for number, _ in ends], sorted(self._again), done)
+
+    async def carry_out(self) -> Payload:
+        """Carry the calls out, and tell how each ended.
+
+        Raises:
+            Exception: Nothing could be done; what the first call failed with.
+        """
+        if self._many is not None:
+            await self._in_bulk(self._many)
+        await asyncio.gather(*(self._one_by_one() for _ in range(AT_ONCE)))
+        if self._again and not self._ends and self._first_error is not None:
+            activity.heartbeat(*self.details())
+            raise self._first_error
+        return reply(
+            [self._end_of(number) for number in range(len(self._payloads))],
+            timedelta(seconds=time.monotonic() - self._began),
+        )
+
+    def _remember(self, details: Sequence[Any]) -> set[int]:
+        """Take over what earlier attempts have done, and tell which calls they failed at."""
+        if len(details) != len(self.details()):
+            return set()
+        done, tried, payloads = details
+        self._ends = dict(zip(done, Payloads.FromString(payloads).payloads, strict=True))
+        self._size = sum(payload.ByteSize() for payload in self._ends.values())
+        return set(tried)
+
+    def _end_of(self, number: int) -> Payload:
+        if number in self._ends:
+            return self._ends[number]
+        failed = self._again.get(number)
+        return untouched() if failed is None else failure("again", failed)
+
+    def _goes_on(self) -> bool:
+        """Whether another call is begun."""
+        in_vain = len(self._again) >= _IN_VAIN and not self._succeeded
+        late = bool(self._ends or self._again) and self._elapsed() > SLICE.total_seconds()
+        full = self._size > _ROOM
+        return bool(self._waiting) and not (self._stopped or in_vain or late or full)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    # --- one by one ---------------------------------------------------------------------------
+
+    async def _one_by_one(self) -> None:
+        while self._goes_on():
+            number = self._waiting.popleft()
+            try:
+                with carrying_out(self._calls[number]):
+                    payload = await self._one(self._payloads[number])
+            except Exception as error:  # noqa: BLE001 -- it is this call's own
+                self._fail(number, error)
+            else:
+                self._done(number, payload)
+
+    def _done(self, number: int, payload: Payload) -> None:
+        self._succeeded = True
+        self._size += payload.ByteSize()
+        if self._size > _MOST:
+            self._size -= payload.ByteSize()
+            self._fail(
+                number,
+                PayloadTooLarge(
+                    f"the result has {payload.ByteSize():,} bytes, for which its activity has no "
+                    "room beside the results of the calls that were begun at once with it",
+                    where=self._calls[number].key,
+                    mend="return less of each item",
+                ),
+            )
+            return
+        self._ends[number] = payload
+
+    def _fail(self, number: int, error: Exception) -> None:
+        self._first_error = self._first_error or error
+        raised = failure_of(error, self._jitter)
+        failed = FailedCall.of(raised)
+        for_good = isinstance(raised, ApplicationError) and raised.non_retryable
+        never_again = (self._policy and self._policy.non_retryable_error_types) or ()
+        if for_good or self._exhausted or failed.type in never_again:
+            self._ends[number] = failure("failed", failed)
+        else:
+            self._again[number] = failed
+
+    # --- in bulk ------------------------------------------------------------------------------
+
+    async def _in_bulk(self, many: Many) -> None:
+        begun = 0
+        while self._goes_on():
+            count = self._fitting(begun)
+            numbers = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+            begun += len(numbers)
+            try:
+                ends = await many(
+                    [self._payloads[number] for number in numbers],
+                    [self._calls[number] for number in numbers],
+                )
+            except Exception as error:  # noqa: BLE001 -- it is one of the calls' own, or all of theirs
+                if is_mistake(error):
+                    # Nothing was done, and nobody knows whose mistake it is: each by itself.
+                    self._waiting.extendleft(reversed(numbers))
+                    return
+                for number in numbers:
+                    self._fail(number, error)
+                return
+            for number, end in zip(numbers, ends, strict=True):
+                if isinstance(end, Payload):
+                    self._done(number, end)
+                else:
+                    self._fail(number, end)
+
+    def _fitting(self, begun: int) -> int:
+        """How many calls the bulk method gets next: as many as there is time and room for."""
+        if not begun:
+            return _FIRST_BULK
+        per_call = max(self._elapsed() / begun, 1e-6)
+        time_left = SLICE.total_seconds() - self._elapsed()
+        room_left = (_ROOM - self._size) / 2
+        size = max(self._size / max(len(self._ends), 1), 1)
+        return max(1, int(min(time_left / per_call, room_left / size)))
+
+
+def attempts_before(payload: Payload) -> int:
+    """How often the calls were attempted before they came to this activity."""
+    return int(payload.metadata.get(ATTEMPTS_KEY, b"0"))
