@@ -15,6 +15,7 @@ from temporalio.worker import (
 
 from euryale.sagas.settlement import ask_to_end, settle
 from euryale.sagas.step import UNDO_PREFIX
+from euryale.sweeps.messages import SWEEP_WORKFLOW
 
 ENGINE_PREFIX = "euryale."
 """What the types of the engine's own workflows and activities begin with."""
@@ -75,7 +76,7 @@ class _Outbound(WorkflowOutboundInterceptor):
         self,
         input: StartChildWorkflowInput,  # noqa: A002 -- Temporal's name
     ) -> workflow.ChildWorkflowHandle[Any, Any]:
-        if input.workflow.startswith(ENGINE_PREFIX):
+        if input.workflow.startswith(ENGINE_PREFIX) and input.workflow != SWEEP_WORKFLOW:
             return await super().start_child_workflow(input)
         begun = _of_run()
         if begun.closed:

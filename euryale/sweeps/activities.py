@@ -34,7 +34,7 @@ from euryale.sweeps.source import Cursor, Slab, Source, Undoing
 BEAT = timedelta(seconds=0.4)
 """How often a slab that is under way tells how far it has come."""
 
-TURN = timedelta(seconds=20)
+TURN = timedelta(seconds=10)
 """How long a slab goes on before it lets its sweep tell how far it has come."""
 
 _ERROR_LENGTH = 300
@@ -158,13 +158,15 @@ async def _carry_out(
 
     What was asked to stop finishes the batch that is under way. So it is known what was done.
     """
-    end = time.monotonic() + TURN.total_seconds()
+    begun = time.monotonic()
+    end = begun + TURN.total_seconds()
+    first: Cursor | None = None
     stopping = asyncio.Event()
     told: Cursor | None = None
 
     def is_over(cursor: Cursor) -> bool:
-        nonlocal told
-        told = cursor
+        nonlocal first, told
+        first, told = first or cursor, cursor
         return stopping.is_set() or time.monotonic() >= end
 
     async def beat() -> None:
@@ -195,8 +197,13 @@ async def _carry_out(
                 DeadLetter(key=one.key, error=one.error[:_ERROR_LENGTH])
                 for one in await source.buried(cursor, given.known, TOLD)
             )
+        before = first.rows if first else cursor.rows
         return SlabDone(
-            rows=cursor.rows, dead=cursor.dead, letters=letters, finished=cursor.finished
+            rows=cursor.rows,
+            dead=cursor.dead,
+            letters=letters,
+            finished=cursor.finished,
+            pace=round((cursor.rows - before) / max(time.monotonic() - begun, 0.001), 1),
         )
     finally:
         beating.cancel()

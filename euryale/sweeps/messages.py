@@ -98,6 +98,7 @@ class PlannedSlab(_Frozen):
         until: Its last key.
         rows: Rows of it that are counted already, since it was interrupted.
         dead: The same for those that were set aside.
+        parts: Of how many slabs it is, which are gone over as one since that takes a moment only.
     """
 
     number: int
@@ -105,6 +106,7 @@ class PlannedSlab(_Frozen):
     until: Key
     rows: int = 0
     dead: int = 0
+    parts: int = 1
 
 
 class SweepState(_Frozen):
@@ -120,6 +122,7 @@ class SweepState(_Frozen):
         paused: Whether somebody paused it.
         total: See `SweepProgress`.
         counted: Whether the counting is over.
+        pace: How many rows a second a slab goes over.
         done: What is done.
     """
 
@@ -132,6 +135,7 @@ class SweepState(_Frozen):
     paused: bool = False
     total: int | None = None
     counted: bool = False
+    pace: float = 0
     done: SweepResult = SweepResult()
 
 
@@ -221,9 +225,11 @@ class SlabDone(_Frozen):
         dead: How many were set aside.
         letters: The first of those that weren't known.
         finished: Whether the slab is done; else it was interrupted, or its turn was over.
+        pace: How many rows a second it went over this time.
     """
 
     rows: int
     dead: int = 0
     letters: tuple[DeadLetter, ...] = ()
     finished: bool = True
+    pace: float = 0

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, false, insert, select, update
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, false, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from euryale.errors import SweepInvalid
@@ -191,6 +191,7 @@ def _opened(connection: Connection, slab: Slab) -> Cursor:
         "sweep": slab.sweep,
         "number": slab.number,
         "after": text_of(slab.after),
+        "until": text_of(slab.until),
         "position": "",
     }
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
@@ -198,9 +199,9 @@ def _opened(connection: Connection, slab: Slab) -> Cursor:
     row = connection.execute(
         select(slabs).where(and_(slabs.c.sweep == slab.sweep, slabs.c.number == slab.number))
     ).one()
-    if row.after != values["after"]:
+    if (row.after, row.until) != (values["after"], values["until"]):
         raise SweepInvalid(
-            f"slab {slab.number} of this sweep began behind another row before",
+            f"slab {slab.number} of this sweep was another range of rows before",
             where=slab.sweep,
             mend="a run that was reset can't go on with a sweep whose slabs it looks for again; "
             "start a new run",
@@ -208,21 +209,25 @@ def _opened(connection: Connection, slab: Slab) -> Cursor:
     return Cursor(row.id, key_of(row.position), row.rows, row.dead, row.finished)
 
 
+_MOVE = update(slabs).where(
+    slabs.c.id == bindparam("sweep_slab"),
+    slabs.c.position == bindparam("sweep_from"),
+    slabs.c.closed == false(),
+)
+
+
 def _move(connection: Connection, cursor: Cursor, ahead: Cursor) -> None:
     """Move the cursor, unless another attempt has moved it, or the slab is being taken back."""
     moved = connection.execute(
-        update(slabs)
-        .where(
-            slabs.c.id == cursor.slab,
-            slabs.c.position == text_of(cursor.position),
-            slabs.c.closed == false(),
-        )
-        .values(
-            position=text_of(ahead.position),
-            rows=ahead.rows,
-            dead=ahead.dead,
-            finished=ahead.finished,
-        )
+        _MOVE,
+        {
+            "sweep_slab": cursor.slab,
+            "sweep_from": text_of(cursor.position),
+            "position": text_of(ahead.position),
+            "rows": ahead.rows,
+            "dead": ahead.dead,
+            "finished": ahead.finished,
+        },
     )
     if moved.rowcount != 1:
         raise SlabMoved("another attempt has gone on with this slab, or it is taken back")

@@ -28,6 +28,7 @@ slabs = Table(
     Column("sweep", Text, nullable=False),
     Column("number", Integer, nullable=False),
     Column("after", Text, nullable=False),
+    Column("until", Text, nullable=False),
     Column("position", Text, nullable=False),
     Column("rows", BigInteger, nullable=False, server_default="0"),
     Column("dead", BigInteger, nullable=False, server_default="0"),

@@ -34,7 +34,12 @@ from euryale.sweeps.tempo import Tempo
 SLABS_OF_A_RUN = 200
 """Slabs after which a sweep goes on as a new run: a history of some 1,500 events."""
 
-_AHEAD = 20
+_MOMENT = timedelta(seconds=1)
+"""How long an activity goes on at least, where the slabs behind its own are there to be taken."""
+
+_MOST_PARTS = 100
+
+_AHEAD = 100
 """Slabs that are looked for at once, while others are gone over; the first time a few."""
 
 _FIRST = 2
@@ -66,6 +71,7 @@ class SweepWorkflow:
         self._paused = state.paused
         self._total, self._counted = state.total, state.counted
         self._done = state.done
+        self._pace = state.pace
         self._begun = 0
         self._tempo = Tempo(workflow.now(), state.done.rows)
         self._told: datetime | None = None
@@ -158,12 +164,31 @@ class SweepWorkflow:
         if self._paused or self._is_long:
             return
         while self._slabs and len(self._running) < self._input.concurrency:
-            slab = self._slabs.pop(0)
+            slab = self._next()
             self._begun += 1
             self._running[slab.number] = asyncio.ensure_future(self._go_over(slab))
         is_walking = self._walking is not None and not self._walking.done()
         if not is_walking and not self._found_all and len(self._slabs) < _AHEAD // 2:
             self._walking = asyncio.ensure_future(self._walk())
+
+    def _next(self) -> PlannedSlab:
+        """The next slab, together with those behind it where all of them take a moment only.
+
+        What happens between two activities takes some ten milliseconds, in which a quick step could
+        have done a slab.
+        """
+        slab = self._slabs.pop(0)
+        most = min(int(self._pace * _MOMENT.total_seconds() / self._input.slab), _MOST_PARTS)
+        if slab.rows or slab.dead:
+            return slab
+        # What is left is shared by all who are at work, so that they end together.
+        most = min(most, (len(self._slabs) + 1) // self._input.concurrency)
+        while slab.parts < most and self._slabs and not self._slabs[0].parts > 1:
+            if self._slabs[0].after != slab.until:
+                break
+            until = self._slabs.pop(0).until
+            slab = slab.model_copy(update={"until": until, "parts": slab.parts + 1})
+        return slab
 
     async def _go_over(self, slab: PlannedSlab) -> None:
         given = SlabInput(
@@ -187,7 +212,7 @@ class SweepWorkflow:
             heartbeat_timeout=_SLAB_HEARTBEAT,
             retry_policy=SLAB_RETRY.policy(),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"slab {slab.number}",
+            summary=f"slab {slab.number}" + (f", {slab.parts} at once" * (slab.parts > 1)),
         )
         try:
             done = await _ended(handle)
@@ -205,13 +230,14 @@ class SweepWorkflow:
         letters = (*before.first_dead_letters, *done.letters)[:TOLD]
         self._done = SweepResult(
             rows=before.rows + done.rows - slab.rows,
-            slabs=before.slabs + done.finished,
+            slabs=before.slabs + slab.parts * done.finished,
             dead_letters=before.dead_letters + done.dead - slab.dead,
             first_dead_letters=letters,
         )
         if not done.finished:
             rest = slab.model_copy(update={"rows": done.rows, "dead": done.dead})
             self._slabs.insert(0, rest)
+        self._pace = done.pace
         if self._done.dead_letters > DEAD_LETTERS and self._failure is None:
             self._failure = _failed(
                 SweepStopped(
@@ -288,6 +314,7 @@ class SweepWorkflow:
             paused=self._paused,
             total=self._total,
             counted=self._counted,
+            pace=self._pace,
             done=self._done,
         )
 

@@ -14,6 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttribute
 
 from euryale.sagas.reverse_order import Span
 from euryale.sagas.step import UNDO_PREFIX
+from euryale.sweeps.messages import SWEEP_WORKFLOW
 from euryale.services.call_ids import calls_carried
 from euryale.services.local_call_record import local_record
 
@@ -169,7 +170,7 @@ def record_of(events: Iterable[HistoryEvent]) -> Record:
 def _child(attributes: Any) -> RecordedChild | None:
     """The child workflow that was started; None where it is the engine's own."""
     name, started = attributes.workflow_type.name, attributes.workflow_execution
-    if name.startswith(ENGINE_PREFIX):
+    if name.startswith(ENGINE_PREFIX) and name != SWEEP_WORKFLOW:
         return None
     return RecordedChild(name, started.workflow_id, started.run_id)
 

@@ -21,12 +21,15 @@ from euryale.services.call_outcome import end_of
 from euryale.services.idempotency import key_of
 from euryale.services.payload_bundle import unpack
 from euryale.services.undo_record import given_of, undo_of
+from euryale.sweeps.declaration import SweepMark
+from euryale.sweeps.messages import TAKE_BACK
 from euryale.undo.attempts import attempts_at, read_record
 from euryale.undo.recorded import Record, RecordedCall, RecordedChild, State
 from euryale.undo.ways import MutationWay, StepWay, Ways
 
 _HISTORY_DELETED = "its history has been deleted"
 _MOST_ITEMS = 5_000
+_SLAB_TIMEOUT = timedelta(hours=1)
 _MOST_BYTES = 1024 * 1024
 
 
@@ -175,6 +178,9 @@ class _Planner:
         step = self._ways.steps.get(work.name)
         if step is not None:
             return await self._step(step, work)
+        sweep = self._ways.sweeps.get(work.name)
+        if sweep is not None:
+            return await self._slab(sweep, work)
         mutation = self._ways.mutations.get(work.name)
         if mutation is not None:
             alone = await self._alone(work)
@@ -205,6 +211,15 @@ class _Planner:
             undo = mark.unfinished(Unfinished(given, self._key(call)))
             return self._compensated(way, call, undo)
         return None if call.state == "failed" else _left(call, "unknown", NOTHING_SAID)
+
+    async def _slab(self, sweep: SweepMark, call: RecordedCall) -> UndoItem | StepUndo:
+        """However it ended: the store knows what was done in it."""
+        if sweep.undo is None:
+            return _left(call, "no compensation", f"{call.name} names no undo")
+        slab = await self._decoded(call.given, dict)
+        return UndoItem(
+            step=call.name, id=call.id, compensation=TAKE_BACK, argument=slab, timeout=_SLAB_TIMEOUT
+        )
 
     def _compensated(self, way: StepWay, call: RecordedCall, undo: Any) -> UndoItem:
         compensation = way.mark.compensation

@@ -10,6 +10,8 @@ from euryale.sagas.lock_workflow import LOOK
 from euryale.sagas.step import StepMark, activity_name, step_mark
 from euryale.services.method import Method, ServiceDefinition
 from euryale.services.service import declared_mark
+from euryale.sweeps.declaration import SweepMark, declared_in
+from euryale.sweeps.messages import COUNT, WALK
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,15 @@ class Ways:
     Attributes:
         steps: Its steps.
         mutations: The mutations of its services.
-        harmless: Activities that leave nothing to take back: reads, previews of steps, and looks
-            for a lock.
+        sweeps: The steps of its sweeps.
+        harmless: Activities that leave nothing to take back: reads, previews of steps, looks for a
+            lock, and a sweep's looks for rows.
         served: Every activity of the application.
     """
 
     steps: Mapping[str, StepWay] = field(default_factory=dict)
     mutations: Mapping[str, MutationWay] = field(default_factory=dict)
+    sweeps: Mapping[str, SweepMark] = field(default_factory=dict)
     harmless: frozenset[str] = frozenset()
     served: frozenset[str] = frozenset()
 
@@ -60,11 +64,14 @@ def ways_of(registry: Registry) -> Ways:
     native = {activity_name(member): member for member in _activities(registry.parts.activities)}
     marked = {name for name, member in native.items() if _is_read(member)}
     previews = {activity_name(way.mark.preview) for way in steps.values() if way.mark.preview}
+    declared = declared_in(registry.parts.activities).values()
+    sweeps = {one.mark.name: one.mark for one in declared if one.mark.kind == "step"}
     return Ways(
         steps=steps,
         mutations=mutations,
-        harmless=frozenset(reads | marked | previews | {LOOK}),
-        served=frozenset({*native, *reads, *mutations}),
+        sweeps=sweeps,
+        harmless=frozenset(reads | marked | previews | {LOOK, WALK, COUNT}),
+        served=frozenset({*native, *reads, *mutations, *sweeps}),
     )
 
 
