@@ -19,6 +19,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeVar
 
 from benchmarks.driven import DrivenSide, Launch, SideFailedError
@@ -60,6 +61,7 @@ SCENARIOS = (
 PUBLISHING = ("calls", "one by one", "at once", "batches")
 _START_SECONDS = 60.0
 _KILLED_SECONDS = 2.0
+_REASON_LENGTH = 300
 
 T = TypeVar("T")
 
@@ -223,8 +225,9 @@ class Bench:
 
     def failed(self, subject: Subject, error: SideFailedError) -> None:
         """Note that a measurement came to nothing."""
-        tell(f"{subject.store}, {subject.scenario}: {subject.label} FAILED: {error}")
-        self.figures.append(Failed(subject, str(error)))
+        reason = shorten(str(error), _REASON_LENGTH)
+        tell(f"{subject.store}, {subject.scenario}: {subject.label} FAILED: {reason}")
+        self.figures.append(Failed(subject, reason))
 
 
 def _ways(
@@ -281,10 +284,12 @@ async def run(bench: Bench, stores: Sequence[str], launches: Mapping[str, str]) 
             table.products.close()
 
 
-def interpreters(*, with_peers: bool) -> dict[str, str]:
+def interpreters(sides: Sequence[str]) -> dict[str, str]:
     """The interpreter of each side, by its module; a peer that can't be installed is left out."""
-    found = {f"benchmarks.sides.{name}": sys.executable for name in OURS}
-    for peer in peers() if with_peers else ():
+    found = {f"benchmarks.sides.{name}": sys.executable for name in OURS if name in sides}
+    for peer in peers():
+        if peer not in sides:
+            continue
         try:
             found[f"benchmarks.peers.{peer}"] = interpreter(peer)
         except subprocess.SubprocessError as error:
@@ -303,7 +308,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, help="jobs to register")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=SCENARIOS)
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
-    parser.add_argument("--sides", nargs="+", help="only these, by their modules' names")
+    parser.add_argument("--sides", nargs="+", choices=(*OURS, *peers()), help="only these")
     parser.add_argument("--into", type=Path, help="the page whose figures are replaced")
     return parser.parse_args(given)
 
@@ -318,12 +323,8 @@ async def main(given: Sequence[str] | None = None) -> Bench:
         if getattr(told, name) is not None
     }
     bench = Bench(replace(sizes, **chosen), told.only)
-    launches = {
-        module: python
-        for module, python in interpreters(with_peers=told.peers).items()
-        if not told.sides or module.rpartition(".")[2] in told.sides
-    }
-    await run(bench, told.stores, launches)
+    sides = told.sides or (*OURS, *(peers() if told.peers else ()))
+    await run(bench, told.stores, interpreters(sides))
     command = "python -m benchmarks.bench " + shlex.join(given or sys.argv[1:])
     conditions = Conditions(
         date=datetime.now(UTC).date(),

@@ -32,6 +32,8 @@ class Side(ABC):
     """One engine, with a worker process that publishes products.
 
     Attributes:
+        workers: The worker processes.
+        ready: Set while they are there.
         name: What the results call it.
         stores: The databases that it can work on.
         ways: By scenario (`one by one`, `at once`, `batches`, `million`, `killed`), the ways in
@@ -52,6 +54,7 @@ class Side(ABC):
         self.folder = Path(given.folder)
         self.products = Products(given.products)
         self.workers: list[asyncio.subprocess.Process] = []
+        self.ready = asyncio.Event()
 
     async def start(self) -> None:
         """Start what the side needs, and its worker."""
@@ -111,6 +114,7 @@ class Side(ABC):
         )
         self.workers.append(worker)
         await self.until_ready(worker)
+        self.ready.set()
 
     async def until_ready(self, worker: asyncio.subprocess.Process) -> None:
         """Wait for the worker's first line."""
@@ -121,6 +125,7 @@ class Side(ABC):
 
     async def killed(self) -> None:
         """Start another worker for those that were killed from outside."""
+        self.ready.clear()
         for worker in self.workers:
             await worker.wait()
         self.workers.clear()
