@@ -14,9 +14,9 @@ from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttribute
 
 from euryale.sagas.reverse_order import Span
 from euryale.sagas.step import UNDO_PREFIX
-from euryale.sweeps.messages import SWEEP_WORKFLOW
 from euryale.services.call_ids import calls_carried
 from euryale.services.local_call_record import local_record
+from euryale.sweeps.messages import SWEEP_WORKFLOW
 
 ENGINE_PREFIX = "euryale."
 """What the types of the engine's own workflows begin with: locks, and those that take runs back."""

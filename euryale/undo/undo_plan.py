@@ -169,7 +169,9 @@ class _Planner:
             reason = f"what was recorded can't be used: {error}"
             return StepUndo(step=name, id=known, outcome="unknown", reason=reason)
 
-    async def item(self, work: RecordedCall | RecordedChild) -> UndoItem | StepUndo | None:
+    async def item(  # noqa: PLR0911 -- one for each kind of work
+        self, work: RecordedCall | RecordedChild
+    ) -> UndoItem | StepUndo | None:
         """How something is taken back, why it can't be, or None where there is nothing to do."""
         if isinstance(work, RecordedChild):
             return await self._child(work)
