@@ -281,6 +281,7 @@ def test_every_public_method_says_what_it_is() -> None:
     mutations = {name for name, kind in marks.items() if kind == "mutation"}
     assert mutations == {
         "ProductService.update",
+        "ProductService.update_many",
         "ProductService.take_back",
         "CartService.delete",
         "CartService.restore",
