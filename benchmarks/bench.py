@@ -94,7 +94,7 @@ class Sizes:
 QUICK = Sizes(
     items=100_000,
     rounds=1,
-    seconds=0.4,
+    seconds=0.8,
     firings=5,
     herd=50,
     lead=timedelta(seconds=10),

@@ -163,7 +163,7 @@ class DrivenSide:
             if answer is None or answer.done():
                 continue
             if "error" in told:
-                answer.set_exception(SideFailedError(told["error"]))
+                answer.set_exception(SideFailedError(f"{told['error']}; {self._last_words()}"))
             else:
                 answer.set_result(told["result"])
         for answer in self._answers.values():

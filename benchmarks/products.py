@@ -45,7 +45,6 @@ class Products:
         self._run(
             "CREATE TABLE product (id TEXT PRIMARY KEY, status TEXT NOT NULL,"
             f" updated_at {real} NOT NULL, changes {number} NOT NULL)"
-            + (" WITHOUT ROWID" if self.is_sqlite else "")
         )
         self._run(
             f"CREATE TABLE fired (job TEXT NOT NULL, due {real} NOT NULL, at {real} NOT NULL)"

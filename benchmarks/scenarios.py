@@ -21,8 +21,8 @@ FIRST_COUNTS = {"calls": 20, "one by one": 10, "at once": 100, "batches": 2_000,
 MOST_COUNTS = {"calls": 2_000, "one by one": 4_000, "at once": 40_000, "killed": 200_000}
 """How many a round has at the most: one run's history takes no more single calls."""
 
-_GROWTH = 20
-_TRIES = 4
+_LEAST_GROWTH, _MOST_GROWTH = 3, 20
+_TRIES = 8
 _POLL_SECONDS = 0.02
 _SETTLE_SECONDS = 0.1
 _SKIPPED_FIRINGS = 2
@@ -101,7 +101,9 @@ async def sized(place: Place, side: DrivenSide, scenario: str, way: str, aim: fl
         sample = await measured(place, side, scenario, way, count)
         if sample.seconds > aim / 2 or count == most:
             break
-        count = min(most, count * _GROWTH, max(count, int(count * aim / sample.seconds)))
+        # At least so many times more: a part of the time was the start of the run.
+        growth = min(max(aim / sample.seconds, _LEAST_GROWTH), _MOST_GROWTH)
+        count = min(most, int(count * growth))
     return count
 
 

@@ -28,6 +28,10 @@ AT_ONCE = 50
 STOP_SECONDS = 10
 
 
+class WorkerEndedError(Exception):
+    """A worker ended before it was ready."""
+
+
 class Side(ABC):
     """One engine, with a worker process that publishes products.
 
@@ -121,7 +125,7 @@ class Side(ABC):
         assert worker.stdout is not None  # noqa: S101 -- it was started with a pipe
         line = await worker.stdout.readline()
         if line.strip() != READY.encode():
-            raise RuntimeError(f"the worker of {self.name} didn't start; its log says why")
+            raise WorkerEndedError(f"the worker of {self.name} ended at its start")
 
     async def killed(self) -> None:
         """Start another worker for those that were killed from outside."""
@@ -186,7 +190,8 @@ async def drive(side: Side) -> None:
         try:
             answer["result"] = await _carry_out(side, command)
         except Exception as error:  # noqa: BLE001 -- the runner reports it
-            traceback.print_exc()
+            if not isinstance(error, WorkerEndedError):  # it has said why itself
+                traceback.print_exc()
             answer["error"] = f"{type(error).__name__}: {error}"
         answers.write(json.dumps(answer) + "\n")
 

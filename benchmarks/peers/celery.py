@@ -26,7 +26,7 @@ from celery.schedules import BaseSchedule
 from celery.signals import beat_init, worker_ready
 
 from benchmarks.products import Products
-from benchmarks.side import AT_ONCE, READY, Side, main
+from benchmarks.side import AT_ONCE, READY, Side, WorkerEndedError, main
 
 PRODUCTS, REDIS, JOBS = "BENCHMARK_PRODUCTS", "BENCHMARK_REDIS", "BENCHMARK_JOBS"
 GIVEN_BACK_AFTER = 5  # seconds until Redis gives an unacknowledged task to another worker
@@ -170,7 +170,7 @@ class CeleryRedis(Side):
         while line := await worker.stdout.readline():
             if line.strip() == READY.encode():
                 return
-        raise RuntimeError("Celery's worker didn't start; its log says why")
+        raise WorkerEndedError("Celery's worker ended at its start")
 
     async def stop_workers(self) -> None:
         """Celery's processes don't look at their input."""

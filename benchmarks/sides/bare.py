@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from benchmarks.side import AT_ONCE, Side, arguments, main, until_input_ends
 
 SLAB = 10_000
-TIMEOUT = timedelta(seconds=10)  # as long as a dead worker's activity stays unnoticed
+TIMEOUT = timedelta(seconds=2)  # so long a dead worker's activity stays unnoticed
 HEARTBEAT = timedelta(seconds=2)
 _DUE = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _RPCS_AT_ONCE = 20

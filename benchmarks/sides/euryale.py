@@ -13,12 +13,14 @@ from pathlib import Path
 from benchmarks.bare_calls import CALLS
 from benchmarks.shop import PRODUCTS_URL, app
 from benchmarks.side import Side, arguments, main, until_input_ends
+from benchmarks.sweeps import open_engine
 from euryale import Euryale as Application
 from euryale import EuryalePlugin
 from euryale.jobs.job import JobSource
 from euryale.schedules.apply import Wish, apply
 from euryale.schedules.release import Release
 from euryale.server.connection import connect
+from euryale.sweeps.sql import metadata
 from euryale.worker import make_worker
 
 FIRED = "fired"
@@ -36,8 +38,16 @@ async def handler(container: Container, scheduled_for) -> None:
     await container.resolve(ProductService).fired("{name}", scheduled_for.timestamp(), at)
 """
 
-JOBS = {"one by one": "one-by-one", "at once": "at-once", "batches": "pages"}
-"""The job of each scenario, where a way isn't a job's name itself."""
+JOBS = {
+    "loop": "one-by-one",
+    "loop, idempotent": "idempotent-loop",
+    "gather": "gather",
+    "each, bulk method": "each-in-bulk",
+    "a method for a page": "pages",
+    "sweep": "sweep",
+    "sweep with undo": "sweep-undoable",
+}
+"""The job of each way."""
 
 
 class Euryale(Side):
@@ -47,15 +57,17 @@ class Euryale(Side):
     timed = True
     ways: Mapping[str, Sequence[str]] = {  # type: ignore[misc]
         "calls": list(CALLS),
-        "one by one": [""],
-        "at once": [""],
-        "batches": [""],
-        "killed": ["at once"],
+        "one by one": ["loop", "loop, idempotent"],
+        "at once": ["gather", "each, bulk method"],
+        "batches": ["a method for a page", "sweep", "sweep with undo"],
+        "million": ["sweep", "sweep with undo"],
+        "killed": ["loop, idempotent", "gather", "sweep"],
     }
 
     async def start(self) -> None:
         """Connect, and start the worker."""
         os.environ[PRODUCTS_URL] = self.given.products
+        await asyncio.to_thread(_make_tables, self.given.products)
         self._client = await connect(address=self.given.temporal)
         await super().start()
 
@@ -67,7 +79,7 @@ class Euryale(Side):
         """Run the job of the way."""
         calls = scenario == "calls"
         await self._client.execute_workflow(
-            "calls" if calls else JOBS.get(way) or JOBS.get(scenario) or way,
+            "calls" if calls else JOBS[way],
             {"calls": count, "at_once": CALLS[way]}
             if calls
             else {"first": first, "last": first + count - 1},
@@ -105,6 +117,12 @@ class Euryale(Side):
         report = await apply(self._client, Wish(fired.name, schedules, _release(), prune=True))
         for failed in report.of("failed"):
             raise RuntimeError(failed.error)
+
+
+def _make_tables(url: str) -> None:
+    engine = open_engine(url)
+    metadata.create_all(engine)
+    engine.dispose()
 
 
 def _release() -> Release:
