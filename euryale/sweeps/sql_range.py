@@ -1,5 +1,6 @@
 """A query's rows between two keys, as statements whose only parameters are these keys."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +24,10 @@ from euryale.sweeps.sql_dialect import hidden
 from euryale.sweeps.sql_key import SqlKey
 
 Condition = ColumnElement[bool]
+Given = Mapping[str, Any]
+
+_LATER: Given = {}
+"""The keys come as parameters of the statement."""
 
 
 class SqlRange:
@@ -67,8 +72,7 @@ class SqlRange:
 
     def condition(self, after: Key | None, until: Key) -> Condition:
         """Which rows of the key's table are meant, with the keys as values."""
-        names = self.parameters(after, until)
-        return self._condition(behind=after is not None).params(names)
+        return self._condition(behind=after is not None, given=self.parameters(after, until))
 
     def parameters(self, after: Key | None, until: Key | None) -> dict[str, Any]:
         """What the statements below get."""
@@ -91,8 +95,8 @@ class SqlRange:
     def _from_the_first(self) -> Condition:
         return self._condition(behind=False)
 
-    def _condition(self, *, behind: bool) -> Condition:
-        within = self._within(behind=behind)
+    def _condition(self, *, behind: bool, given: Given = _LATER) -> Condition:
+        within = self._within(behind=behind, given=given)
         if not self.is_of_one_table:
             inner = self._reading.where(within)
             return tuple_(*self.key.columns).in_(inner) if self._several else self._first.in_(inner)
@@ -123,7 +127,7 @@ class SqlRange:
 
     def rows(self, after: Key | None, until: Key) -> Select[Any]:
         """The query itself, between two keys, in the order of the key."""
-        within = self._within(behind=after is not None).params(self.parameters(after, until))
+        within = self._within(behind=after is not None, given=self.parameters(after, until))
         return self._statement.where(within).order_by(None).order_by(*self.key.columns)
 
     # --- what a sweep asks ----------------------------------------------------------------------
@@ -212,18 +216,19 @@ class SqlRange:
     def _first(self) -> ColumnElement[Any]:
         return self.key.columns[0]
 
-    def _within(self, *, behind: bool, until: bool = True) -> Condition:
+    def _within(self, *, behind: bool, until: bool = True, given: Given = _LATER) -> Condition:
         place: Any = tuple_(*self.key.columns) if self._several else self._first
         conditions: list[Condition] = []
         if behind:
-            conditions.append(place > self._bound("after"))
+            conditions.append(place > self._bound("after", given))
         if until:
-            conditions.append(place <= self._bound("until"))
+            conditions.append(place <= self._bound("until", given))
         return and_(true(), *conditions)
 
-    def _bound(self, name: str) -> Any:
-        bounds = [
-            bindparam(f"sweep_{name}_{place}", type_=column.type)
-            for place, column in enumerate(self.key.columns)
-        ]
+    def _bound(self, name: str, given: Given) -> Any:
+        bounds: list[Any] = []
+        for place, column in enumerate(self.key.columns):
+            bound = f"sweep_{name}_{place}"
+            value = {"value": given[bound]} if bound in given else {}
+            bounds.append(bindparam(bound, type_=column.type, **value))
         return tuple_(*bounds) if self._several else bounds[0]
