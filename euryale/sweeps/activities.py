@@ -107,7 +107,8 @@ class _Parts:
                 done = await source.take_back(_slab(given), undo)
             if done.left:
                 keys = ", ".join(done.keys)
-                raise ChangedSince(f"{done.left:,} rows were changed since: {keys}")
+                rows = "1 row was" if done.left == 1 else f"{done.left:,} rows were"
+                raise ChangedSince(f"{rows} changed by somebody since, and left alone: {keys}")
             return done.rows
 
         return take_back

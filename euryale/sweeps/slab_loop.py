@@ -59,7 +59,7 @@ async def go_over(
                     f"the step fails for too many rows: the last one with {_told(error)}",
                     where=f"slab {slab.number}",
                     mend="mend the step; rows that were set aside are in euryale_sweep_dead_letter",
-                ) from error
+                ) from None
         else:
             size = min(2 * size, batch)
     return cursor

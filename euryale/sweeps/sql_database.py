@@ -97,13 +97,14 @@ async def _on_session(session: AsyncSession, work: Work[T]) -> T:
 class _OfStore:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+        self._begun = False
 
     async def run(self, work: Work[T]) -> T:
         def carry_out(sync: Any) -> T:
-            options = {}
-            if not sync.in_transaction() or sync.get_bind().dialect.name == "postgresql":
-                options = _isolation(sync.get_bind().dialect.name)
-            return work(sync.connection(execution_options=options))
+            if self._begun:
+                return work(sync.connection())
+            self._begun = True
+            return work(sync.connection(execution_options=_isolation(sync.get_bind().dialect.name)))
 
         return await self._session.run_sync(carry_out)
 

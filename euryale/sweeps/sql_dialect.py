@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
+    Float,
     LargeBinary,
     Numeric,
     Text,
+    and_,
     case,
     cast,
     func,
@@ -79,11 +82,14 @@ def _part(value: Value, column: Column[Any], dialect: str) -> Value:
             "for the undo",
             mend="let the undo be a method, and keep what that needs by batch.keep",
         )
-    if not isinstance(_plain(column), Numeric):
+    if not isinstance(_plain(column), Numeric | Float):
         return value
     number = value if value is column else cast(value, column.type)
-    # JSON of SQLite has fifteen digits of a number only.
-    return case((func.typeof(number) == "real", func.printf("%!.17g", number)), else_=number)
+    # JSON of SQLite has fifteen digits of a number only; and a column may hold 1.0 as 1.
+    whole = cast(number, BigInteger())
+    is_broken = and_(func.typeof(number) == "real", number != whole)
+    is_real = func.typeof(number) == "real"
+    return case((is_broken, func.printf("%!.17g", number)), (is_real, whole), else_=number)
 
 
 def _plain(column: Column[Any]) -> Any:

@@ -75,6 +75,7 @@ class SweepWorkflow:
         self._begun = 0
         self._tempo = Tempo(workflow.now(), state.done.rows)
         self._told: datetime | None = None
+        self._told_state: State | None = None
         self._failure: FailureError | None = None
         self._stopping = False
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -88,17 +89,17 @@ class SweepWorkflow:
             await self._go_on()
         except asyncio.CancelledError:
             await self._stop()
-            self._tell("cancelled", at_once=True)
+            self._tell("cancelled")
             raise
         await self._stop()
         if self._failure is not None:
-            self._tell("failed", at_once=True)
+            self._tell("failed")
             raise self._failure
         if self._has_more:
             workflow.continue_as_new(self._input.model_copy(update={"state": self._state()}))
         done = self._done
         if done.dead_letters and self._input.dead_letters == "fail":
-            self._tell("failed", at_once=True)
+            self._tell("failed")
             first = done.first_dead_letters[0]
             raise _failed(
                 RowsSetAside(
@@ -111,7 +112,7 @@ class SweepWorkflow:
                 ),
                 done,
             )
-        self._tell("completed", at_once=True)
+        self._tell("completed")
         return done
 
     @workflow.signal
@@ -120,13 +121,13 @@ class SweepWorkflow:
         self._paused = True
         for task in self._running.values():
             task.cancel()
-        self._tell(self._going, at_once=True)
+        self._tell(self._going)
 
     @workflow.signal
     def resume(self) -> None:
         """Go on."""
         self._paused = False
-        self._tell("running", at_once=True)
+        self._tell("running")
 
     @workflow.query
     def progress(self) -> SweepProgress:
@@ -221,6 +222,7 @@ class SweepWorkflow:
                 self._failure = self._failure or error
             self._slabs.insert(0, slab)
         else:
+            del self._running[slab.number]
             self._note(slab, done)
         finally:
             self._running.pop(slab.number, None)
@@ -344,11 +346,12 @@ class SweepWorkflow:
             updated=workflow.now(),
         )
 
-    def _tell(self, state: State, *, at_once: bool = False) -> None:
+    def _tell(self, state: State) -> None:
         progress = self._progress(state)
         workflow.set_current_details(details_of(progress))
-        if at_once or self._told is None or workflow.now() - self._told >= _TELL:
-            self._told = workflow.now()
+        changed = state != self._told_state
+        if changed or self._told is None or workflow.now() - self._told >= _TELL:
+            self._told, self._told_state = workflow.now(), state
             workflow.upsert_memo({SWEEP_MEMO: progress.model_dump(mode="json")})
 
 
