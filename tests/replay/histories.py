@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sweeping.items import Stage
+from sweeping.served import shelf_plugin
 from temporalio.client import WorkflowHistory
 
 import worker.app
@@ -19,9 +21,11 @@ _SCRUBBED = "recorder"
 
 
 def plugin_of(application: str) -> EuryalePlugin:
-    """The plugin of the shop, the sample or the vault, as a worker has it."""
+    """The plugin of the shop, the shelf, the sample or the vault, as a worker has it."""
     if application == "shop":
         return EuryalePlugin(worker.app.app, root=ROOT, apply_schedules=False)
+    if application == "shelf":
+        return shelf_plugin(Stage(None))
     if str(SAMPLE) not in sys.path:
         sys.path.insert(0, str(SAMPLE))
     sample: Euryale = importlib.import_module(f"{application}_app").app

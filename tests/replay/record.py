@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
+from sweeping.items import Stage
+from sweeping.served import serving, until_asked_to_stop, until_paused
+from sweeping.shelf import Shelf
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -137,6 +140,34 @@ async def record_sample(client: Client) -> None:
         await job(client, plugin, "cases", at_once, "at-once")
 
 
+async def record_shelf(client: Client, folder: Path) -> None:
+    shelf = Shelf(f"sqlite:///{folder}/shelf.db")
+    shelf.make()
+    shelf.fill(120)
+    async with serving(client, Stage(shelf.engine, shelf)) as sweeping:
+        # A sweep that is paused and resumed, and a run that takes it back.
+        sweeping.stage.hold_after = 2
+        run = await sweeping.start_job(slab=30, concurrency=2, then_fail=True)
+        child = await sweeping.begun_child(run)
+        await sweeping.stage.reached.wait()
+        await child.signal("pause")
+        await until_asked_to_stop(child)
+        sweeping.stage.hold_after = None
+        sweeping.stage.go.set()
+        await until_paused(sweeping, child)
+        await child.signal("resume")
+        await ended(run, "shelf/swept")
+        await ended(child, "shelf/sweep")
+        undo = undo_workflow_id("shelf", (await run.describe()).run_id)
+        await ended(client.get_workflow_handle(undo), "shelf/undo")
+        # One of so many slabs that it goes on as new runs.
+        shelf.fill(900, first=1_000)
+        run = await sweeping.start(slab=1, batch=1)
+        await run.result()
+        await ended(sweeping.child(run), "shelf/sweep-of-several-runs")
+    shelf.close()
+
+
 async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="euryale-recording-") as folder:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/shop.db"
@@ -147,6 +178,7 @@ async def main() -> None:
             await record_shop(client)
             await record_sample(client)
             await record_vault(client)
+            await record_shelf(client, Path(folder))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 from sweeping.flows import Asked, SweepItems, SweepTyped
 from sweeping.items import ItemSweeps, Stage
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
@@ -100,6 +101,23 @@ class Sweeping:
         attempt = plan.attempts.count + 1
         handle = await start_undo(self.client, "shelf", "shelf", run, attempt=attempt)
         return await handle.result()
+
+
+async def until_paused(sweeping: Sweeping, child: WorkflowHandle[Any, Any]) -> None:
+    async with asyncio.timeout(30):
+        while (await sweeping.progress(child)).state != "paused":
+            await asyncio.sleep(0.02)
+
+
+async def until_asked_to_stop(child: WorkflowHandle[Any, Any]) -> None:
+    """Wait until a slab that is under way has been asked to stop, as far as the server knows."""
+    asked = PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED
+    async with asyncio.timeout(30):
+        while True:
+            pending = (await child.describe()).raw_description.pending_activities
+            if any(each.state == asked for each in pending):
+                return
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
