@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -224,34 +224,33 @@ def _config_of(
     except ValidationError as error:
         return None, _config_errors(error, file, tree, line)
     except TypeError as error:
-        where = f"{file.place}:{line}"
-        return None, (ConfigInvalid(str(error), where=where, mend=_CONFIG_EXAMPLE),)
+        at = f"{file.place}:{line}"
+        return None, (ConfigInvalid(str(error), where=at, mend=_CONFIG_EXAMPLE),)
     errors: list[EuryaleError] = []
+    lines = _field_lines(tree, line)
+
+    def where(field: str) -> str:
+        return f"{file.place}:{_field_line(lines, line, field)}"
+
     # A zone that isn't known is told at its own line, and doesn't hide what else is wrong.
     judged = config
     try:
         if config.time_zone is not None:
-            time_zone(
-                config.time_zone, where=f"{file.place}:{_field_line(tree, line, 'time_zone')}"
-            )
+            time_zone(config.time_zone, where=where("time_zone"))
     except ScheduleInvalid as error:
         errors.append(error)
         judged = config.model_copy(update={"time_zone": None})
     try:
-        timetable = timetable_of(
-            judged, where=f"{file.place}:{_field_line(tree, line, 'schedule')}"
-        )
-        refuse_long_window(
-            config, timetable, where=f"{file.place}:{_field_line(tree, line, 'window')}"
-        )
+        timetable = timetable_of(judged, where=where("schedule"))
+        refuse_long_window(config, timetable, where=where("window"))
     except (ScheduleInvalid, ConfigInvalid) as error:
         errors.insert(0, error)
     try:
-        refuse_contradictions(config, where=f"{file.place}:{_field_line(tree, line, 'catch_up')}")
+        refuse_contradictions(config, where=where("catch_up"))
     except ConfigInvalid as error:
         errors.append(error)
     try:
-        expectation_of(config, where=f"{file.place}:{_field_line(tree, line, 'expect')}")
+        expectation_of(config, where=where("expect"))
     except ExpectationInvalid as error:
         errors.append(error)
     return config, tuple(errors)
@@ -260,10 +259,11 @@ def _config_of(
 def _config_errors(
     error: ValidationError, file: JobFile, tree: ast.Module, line: int, prefix: str = ""
 ) -> tuple[EuryaleError, ...]:
+    lines = _field_lines(tree, line)
     return tuple(
         ConfigInvalid(
             f"config field {problem.field!r}: {problem.reason}",
-            where=f"{file.place}:{_field_line(tree, line, problem.field)}",
+            where=f"{file.place}:{_field_line(lines, line, problem.field)}",
             mend=problem.mend,
         )
         for problem in validation_problems(error, prefix)
@@ -368,8 +368,8 @@ def _module_level(node: ast.AST) -> Iterator[ast.AST]:
             yield from _module_level(child)
 
 
-def _field_line(tree: ast.Module, line: int, field: str) -> int:
-    """The line of a config's field, for a config whose statement has the given line."""
+def _field_lines(tree: ast.Module, line: int) -> dict[str, int]:
+    """The lines of a config's fields, for a config whose statement has the given line."""
     lines: dict[str, int] = {}
     for statement in tree.body:
         if statement.lineno <= line <= (statement.end_lineno or line):
@@ -380,4 +380,9 @@ def _field_line(tree: ast.Module, line: int, field: str) -> int:
                     for key in node.keys:
                         if isinstance(key, ast.Constant):
                             lines.setdefault(str(key.value), key.lineno)
+    return lines
+
+
+def _field_line(lines: Mapping[str, int], line: int, field: str) -> int:
+    """The line of a field, or of what it is a part of; the statement's where it has none."""
     return next((lines[part] for part in reversed(field.split(".")) if part in lines), line)
