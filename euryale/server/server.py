@@ -17,6 +17,7 @@ from typing import IO
 
 from euryale.errors import NamespaceUnknown, ServerNotStarted, TemporalUnreachable
 from euryale.server.connection import ConnectionSettings, connect_once, connection_settings, probe
+from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.server.server_address import (
     free_port,
     is_local,
@@ -43,20 +44,6 @@ UI_OFFSET = 1000
 _POLL_SECONDS = 0.05
 _LARGEST_LOG = 1_000_000
 _LOG_TAIL = 8
-
-DYNAMIC_CONFIG = (
-    # The dev server has one history shard, whose queues may be read about 20 times a second: 50 ms
-    # for each step of a run, whatever the worker does. These are the limits of the shard ...
-    "history.transferProcessorMaxPollRPS=2000",
-    "history.timerProcessorMaxPollRPS=2000",
-    "history.visibilityProcessorMaxPollRPS=2000",
-    # ... and these of the host, which would hold it up next.
-    "history.transferProcessorMaxPollHostRPS=5000",
-    "history.timerProcessorMaxPollHostRPS=5000",
-    "history.visibilityProcessorMaxPollHostRPS=5000",
-    # Due timers are looked at up to this much late; the default makes a second of each short wait.
-    'history.timerProcessorMaxTimeShift="10ms"',
-)
 
 # A fresh interpreter between fork and exec, since a process with threads (the SDK has some) can't
 # safely run Python there: it asks the kernel for SIGTERM when its parent dies, however that
@@ -109,9 +96,7 @@ class Launch:
         # The worker would register it, too; so it is there before the first run.
         arguments += ["--search-attribute", "Compensation=Keyword"]
         arguments += ["--db-filename", str((self.state_dir / "temporal.db").absolute())]
-        for value in DYNAMIC_CONFIG:
-            arguments += ["--dynamic-config-value", value]
-        return arguments
+        return [*arguments, *dynamic_config_arguments()]
 
 
 class DevServer:

@@ -12,7 +12,7 @@ import sample_app
 from sample_runs import Sample, connected, free_port, listens, sample_plugin
 from temporalio.client import Client
 
-from euryale.server.server import DYNAMIC_CONFIG
+from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.worker import make_worker, serve
 
 
@@ -22,8 +22,7 @@ def temporal_address() -> Iterator[str]:
     binary = str(Path(sys.executable).parent / "temporal")
     command = [binary, "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "never"]
-    for value in DYNAMIC_CONFIG:
-        command += ["--dynamic-config-value", value]
+    command += dynamic_config_arguments()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30

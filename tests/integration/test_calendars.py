@@ -17,6 +17,7 @@ from temporalio.client import (
 )
 from temporalio.testing import WorkflowEnvironment
 
+from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.time.calendars import CompiledSchedule, compile_calendars
 from euryale.time.clock import firings
 from euryale.time.cron import CronExpression
@@ -160,7 +161,9 @@ H H * * H
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     server = Path(sys.executable).with_name("temporal")
-    environment = await WorkflowEnvironment.start_local(dev_server_existing_path=str(server))
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(server), dev_server_extra_args=dynamic_config_arguments()
+    )
     async with environment:
         yield environment.client
 

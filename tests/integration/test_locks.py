@@ -44,7 +44,7 @@ from euryale.sagas.lock_workflow import (
     lock_id,
     look_for_lock,
 )
-from euryale.server.server import DYNAMIC_CONFIG
+from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.undo.undo_plan import plan_undo
 from euryale.undo.ways import ways_of
 from euryale.worker import make_worker
@@ -615,8 +615,7 @@ def impatient_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     binary = str(Path(sys.executable).parent / "temporal")
     command = [binary, "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
     command += ["--port", str(port), "--log-level", "never"]
-    for value in (*DYNAMIC_CONFIG, "limit.historyCount.suggestContinueAsNew=100"):
-        command += ["--dynamic-config-value", value]
+    command += dynamic_config_arguments("limit.historyCount.suggestContinueAsNew=100")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield f"127.0.0.1:{port}"

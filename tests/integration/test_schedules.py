@@ -32,6 +32,7 @@ from euryale.schedules.apply import Applied, Wish, apply
 from euryale.schedules.held import held_schedules
 from euryale.schedules.release import Release
 from euryale.schedules.schedule import DesiredSchedule, desired_schedule
+from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.worker import make_worker, serve
 
 JOB = """
@@ -164,10 +165,7 @@ async def virtual() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
         dev_server_log_level="never",
-        dev_server_extra_args=[
-            "--dynamic-config-value",
-            "frontend.WorkflowTimeSkippingEnabled=true",
-        ],
+        dev_server_extra_args=dynamic_config_arguments("frontend.WorkflowTimeSkippingEnabled=true"),
         data_converter=pydantic_data_converter,
     ) as environment:
         yield environment
@@ -244,6 +242,7 @@ async def test_applying_to_a_server_that_has_gone_raises(tmp_path: Path, app_nam
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
         dev_server_log_level="never",
+        dev_server_extra_args=dynamic_config_arguments(),
     )
     await environment.shutdown()
     (wanted,) = desired(tmp_path, app_name)

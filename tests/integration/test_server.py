@@ -22,7 +22,8 @@ from temporalio.client import (
 
 from euryale.errors import ServerNotStarted, TemporalUnreachable
 from euryale.server.connection import connect
-from euryale.server.server import DYNAMIC_CONFIG, DevServer, Launch
+from euryale.server.dynamic_config import DYNAMIC_CONFIG
+from euryale.server.server import DevServer, Launch
 
 HOST = "127.0.0.1"
 

@@ -37,7 +37,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from euryale.config import Overlap
 from euryale.schedules.schedule import OVERLAP
-from euryale.server.server import DYNAMIC_CONFIG
+from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.time.simulation import Simulated, Span, simulate
 
 INTERVAL = 3.0  # seconds; all but firings happens far from them, between two
@@ -85,8 +85,7 @@ class Server:
         self._command = [binary, "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
         self._command += ["--port", str(self.port), "--log-level", "never"]
         self._command += ["--db-filename", str(database)]
-        for value in DYNAMIC_CONFIG:
-            self._command += ["--dynamic-config-value", value]
+        self._command += dynamic_config_arguments()
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:

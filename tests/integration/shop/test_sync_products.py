@@ -24,6 +24,7 @@ import worker.catalog
 from euryale import EuryalePlugin
 from euryale.runs.run import start_run
 from euryale.runs.runs import find_run
+from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.undo.undo import start_undo
 from euryale.worker import make_worker
 from worker.app import app
@@ -373,7 +374,7 @@ async def test_however_many_products_there_are_the_history_stays_small(
         await WorkflowEnvironment.start_local(
             data_converter=pydantic_data_converter,
             dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
-            dev_server_extra_args=["--dynamic-config-value", suggested],
+            dev_server_extra_args=dynamic_config_arguments(suggested),
         ) as environment,
         served(environment.client, store) as shop,
     ):
