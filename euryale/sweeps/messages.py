@@ -74,6 +74,7 @@ class SweepProgress(_Frozen):
         rate: Rows a second, over the last minute.
         eta: Seconds until its end at that rate; None where that can't be told.
         state: Whether it goes on.
+        note: Who paused it and why, while it is paused.
         updated: When this was so.
     """
 
@@ -86,6 +87,7 @@ class SweepProgress(_Frozen):
     rate: float = 0
     eta: float | None = None
     state: State = "running"
+    note: str = ""
     updated: datetime
 
 
@@ -120,6 +122,7 @@ class SweepState(_Frozen):
         last: The largest key that the sweep goes to.
         found_all: Whether there are no more slabs behind.
         paused: Whether somebody paused it.
+        note: Who did, and why.
         total: See `SweepProgress`.
         counted: Whether the counting is over.
         pace: How many rows a second a slab goes over.
@@ -133,6 +136,7 @@ class SweepState(_Frozen):
     last: Key | None = None
     found_all: bool = False
     paused: bool = False
+    note: str = ""
     total: int | None = None
     counted: bool = False
     pace: float = 0

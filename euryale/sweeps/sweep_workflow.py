@@ -68,7 +68,7 @@ class SweepWorkflow:
         self._slabs = list(state.slabs)
         self._found = state.found
         self._after, self._last, self._found_all = state.after, state.last, state.found_all
-        self._paused = state.paused
+        self._paused, self._said = state.paused, state.note
         self._total, self._counted = state.total, state.counted
         self._done = state.done
         self._pace = state.pace
@@ -116,17 +116,25 @@ class SweepWorkflow:
         return done
 
     @workflow.signal
-    def pause(self) -> None:
-        """Begin no further slab; those under way stop after the batch that they are at."""
-        self._paused = True
+    def pause(self, note: str = "") -> None:
+        """Begin no further slab; those under way stop after the batch that they are at.
+
+        Args:
+            note: Who pauses it, and why.
+        """
+        self._paused, self._said = True, note
         for task in self._running.values():
             task.cancel()
         self._tell(self._going)
 
     @workflow.signal
-    def resume(self) -> None:
-        """Go on."""
-        self._paused = False
+    def resume(self, note: str = "") -> None:  # noqa: ARG002 -- for the record: the history has it
+        """Go on.
+
+        Args:
+            note: Who resumes it, and why.
+        """
+        self._paused, self._said = False, ""
         self._tell("running")
 
     @workflow.query
@@ -294,6 +302,7 @@ class SweepWorkflow:
         except ActivityError:
             self._total = None
         self._counted = True
+        workflow.set_current_details(details_of(self._progress(self._going)))
 
     async def _stop(self) -> None:
         """Wait for what is under way: slabs stop after the batch that they are at."""
@@ -314,6 +323,7 @@ class SweepWorkflow:
             last=self._last,
             found_all=self._found_all,
             paused=self._paused,
+            note=self._said,
             total=self._total,
             counted=self._counted,
             pace=self._pace,
@@ -343,6 +353,7 @@ class SweepWorkflow:
             rate=round(rate, 1),
             eta=None if eta is None else round(eta, 1),
             state=state,
+            note=self._said,
             updated=workflow.now(),
         )
 
@@ -384,8 +395,9 @@ def details_of(progress: SweepProgress) -> str:
         part = min((progress.rows + progress.dead_letters) / progress.total, 1)
         of_all = f" of {progress.total:,} rows ({part:.0%})".replace("%", " %")
     done = f"{progress.rows:,}{of_all or ' rows'}, {progress.slabs:,} slabs"
+    said = f": {progress.note}" if progress.note else ""
     lines = [
-        f"**{progress.step}** on {progress.query}: {progress.state}",
+        f"**{progress.step}** on {progress.query}: {progress.state}{said}",
         f"{done}, {progress.dead_letters:,} set aside",
     ]
     if progress.rate:
