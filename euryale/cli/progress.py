@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,15 +12,19 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from euryale.cli.screen import Screen
 from euryale.cli.times import took
 from euryale.runs.progress import Outcome, Progress, outcome_of
 from euryale.runs.run import follow
+from euryale.runs.sweep_progress import RunSweep, SweepWatch
 
 _LONGEST_RESULT = 300
 """Characters of a result that are shown; the whole of it is in the Web UI and in JSON."""
@@ -28,6 +33,16 @@ _TIMES = "×"  # noqa: RUF001 -- the multiplication sign is meant
 
 _PLAIN_EVERY = timedelta(seconds=2)
 """How often a plain line tells of a run, where no terminal shows it live."""
+
+
+_LOOKED_AT = timedelta(seconds=1)
+"""How often it is asked how far the sweeps of a run have come."""
+
+_BAR = 30
+"""Columns of a sweep's bar."""
+
+_MOST_SWEEPS = 10
+"""Sweeps of one run that are shown at once; a run may have many under way."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,7 @@ class EndedRun:
     run: StartedRun
     progress: Progress
     outcome: Outcome
+    sweeps: tuple[RunSweep, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """How it ended, for programs."""
@@ -61,6 +77,7 @@ class EndedRun:
             "seconds": round(self.progress.elapsed.total_seconds(), 3),
             "calls": dict(self.progress.finished),
             "failed_calls": dict(self.progress.failed),
+            "sweeps": [sweep.as_dict() for sweep in self.sweeps],
             "result": self.outcome.result,
             "failure": None if self.outcome.succeeded else failure,
         }
@@ -70,6 +87,8 @@ class EndedRun:
         text = self._headline()
         if calls := counts(self.progress):
             text.append("\n    calls     ", style="dim").append(calls)
+        for sweep in self.sweeps[:_MOST_SWEEPS]:
+            text.append("\n    swept     ", style="dim").append(f"{sweep.step}: {sweep}")
         if self.outcome.failure_where:
             text.append("\n    at        ", style="dim").append(place(self.outcome.failure_where))
         if self.outcome.result is not None:
@@ -102,13 +121,18 @@ async def follow_runs(
     screen: Screen, client: Client, runs: Sequence[StartedRun]
 ) -> tuple[EndedRun, ...]:
     """Follow some runs until all have ended, and show how they get on."""
-    latest: dict[str, Progress] = {run.handle.id: Progress() for run in runs}
+    latest: dict[str, _Latest] = {run.handle.id: _Latest(Progress()) for run in runs}
 
     async def one(run: StartedRun) -> EndedRun:
-        async for progress in follow(client, run.handle):
-            latest[run.handle.id] = progress
-        progress = latest[run.handle.id]
-        return EndedRun(run, progress, await outcome_of(client, progress))
+        now = latest[run.handle.id]
+        run_id = run.handle.first_execution_run_id or run.handle.run_id or ""
+        watch = SweepWatch(client, run.handle.id, run_id)
+        async with _looking(watch, now):
+            async for progress in follow(client, run.handle):
+                now.progress = progress
+        await watch.look(now.progress.sweeps)
+        outcome = await outcome_of(client, now.progress)
+        return EndedRun(run, now.progress, outcome, watch.sweeps)
 
     async with asyncio.TaskGroup() as group:
         following = [group.create_task(one(run)) for run in runs]
@@ -123,10 +147,41 @@ async def follow_runs(
     return tuple(task.result() for task in following)
 
 
+@dataclass
+class _Latest:
+    """What is known of a run at this moment."""
+
+    progress: Progress
+    sweeps: tuple[RunSweep, ...] = ()
+
+
+@asynccontextmanager
+async def _looking(watch: SweepWatch, now: _Latest) -> AsyncIterator[None]:
+    """Look at the sweeps again and again during the block, also over a restart of the server."""
+    over = asyncio.Event()
+
+    async def look() -> None:
+        while not over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), _LOOKED_AT.total_seconds())
+                return
+            with suppress(RPCError):
+                await watch.look(now.progress.sweeps)
+                under_way = [sweep for sweep in watch.sweeps if sweep.goes_on]
+                now.sweeps = tuple(under_way[:_MOST_SWEEPS])
+
+    looking = asyncio.ensure_future(look())
+    try:
+        yield
+    finally:
+        over.set()
+        await looking
+
+
 async def _tell_plainly(
     screen: Screen,
     runs: Sequence[StartedRun],
-    latest: Mapping[str, Progress],
+    latest: Mapping[str, _Latest],
     following: Sequence[asyncio.Task[EndedRun]],
 ) -> None:
     told: dict[str, str] = {}
@@ -134,8 +189,10 @@ async def _tell_plainly(
     while pending:
         _, pending = await asyncio.wait(pending, timeout=_PLAIN_EVERY.total_seconds())
         for run in runs:
-            progress = latest[run.handle.id]
-            doing = _doing(progress).plain
+            now = latest[run.handle.id]
+            progress = now.progress
+            swept = [f"{sweep.step}: {sweep}" for sweep in now.sweeps]
+            doing = " · ".join(filter(None, [_doing(progress).plain, *swept]))
             if progress.ended is None and doing and told.get(run.handle.id) != doing:
                 told[run.handle.id] = doing
                 screen.console.print(
@@ -146,28 +203,44 @@ async def _tell_plainly(
 class _LiveView:
     """What the terminal shows of the runs at each moment."""
 
-    def __init__(self, runs: Sequence[StartedRun], latest: Mapping[str, Progress]) -> None:
+    def __init__(self, runs: Sequence[StartedRun], latest: Mapping[str, _Latest]) -> None:
         self._runs = runs
         self._latest = latest
         self._spinner = Spinner("dots", style="cyan")
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 2, 0, 0))
+        sweeps: list[RenderableType] = []
         for run in self._runs:
-            progress = self._latest[run.handle.id]
+            now = self._latest[run.handle.id]
+            progress = now.progress
+            if now.sweeps and progress.ended is None:
+                sweeps.append(Padding(_bars(now.sweeps), (0, 0, 0, 2)))
             table.add_row(
                 self._mark(progress),
                 Text(run.name, style="bold"),
                 Text(took(progress.elapsed), style="dim", justify="right"),
                 _doing(progress),
             )
-        return Group(table)
+        return Group(table, *sweeps)
 
     def _mark(self, progress: Progress) -> RenderableType:
         if progress.ended is None:
             return self._spinner
         done = progress.status == "completed"
         return Text("✓" if done else "✗", style="green" if done else "red")
+
+
+def _bars(sweeps: Sequence[RunSweep]) -> Table:
+    """A bar for each sweep; one of unknown length pulses."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for sweep in sweeps:
+        progress = sweep.progress
+        total = progress.total if progress else None
+        done = progress.rows + progress.dead_letters if progress else 0
+        bar = ProgressBar(total=total, completed=done, width=_BAR, pulse=total is None)
+        table.add_row(sweep.step, bar, Text(str(sweep)))
+    return table
 
 
 def _doing(progress: Progress) -> Text:

@@ -15,6 +15,7 @@ from euryale.jobs.job import Job
 from euryale.runs.run_details import RunDetails
 from euryale.runs.runless import RunlessFirings
 from euryale.runs.runs import Run
+from euryale.runs.sweep_progress import RunSweep
 from euryale.sagas.undo_report import UndoReport
 from euryale.time.timetable import nominal
 from euryale.time.zones import time_zone
@@ -36,6 +37,9 @@ _LONGEST_REASON = 300
 _MOST_RETRYING = 3
 """Calls that are tried again of which a line tells; a run may have 64 under way."""
 
+_MOST_SWEEPS = 3
+"""Sweeps of which a line tells."""
+
 _SKIPPED = {
     "overlap": "skipped: {} was under way",
     "waiting": "waits for the end of {}",
@@ -55,6 +59,7 @@ class RunLine:
         job: Its job; None if the application has none of that name.
         details: What its history tells; None where it wasn't asked.
         undone: What became of it afterwards; None where nobody took it back.
+        sweeps: Its sweeps.
     """
 
     app: str
@@ -62,6 +67,7 @@ class RunLine:
     job: Job | None = None
     details: RunDetails | None = None
     undone: UndoneRun | None = None
+    sweeps: tuple[RunSweep, ...] = ()
 
     @property
     def name(self) -> str:
@@ -100,6 +106,7 @@ class RunLine:
             "note": run.note,
             "superseded": self.superseded,
             "undone": self._undone(),
+            "sweeps": [sweep.as_dict() for sweep in self.sweeps],
             **self._deeds(),
         }
 
@@ -172,6 +179,7 @@ class RunLine:
                 parts.append(f"{self.run.events:,} events")
             elif told := counts(details.progress):
                 parts.append(told)
+        parts += self._swept()
         text = Text(" · ".join(parts))
         reason = self._reason()
         if reason:
@@ -181,6 +189,13 @@ class RunLine:
         elif (report := self._own_report()) and not report.left:
             text.append(" · " if text else "").append(str(report), style="yellow")
         return text
+
+    def _swept(self) -> list[str]:
+        """How far its sweeps are: those that go on where it does, and else all."""
+        on = self.run.status == "running"
+        told = [f"{sweep.step}: {sweep}" for sweep in self.sweeps if sweep.goes_on or not on]
+        more = len(told) - _MOST_SWEEPS
+        return told[:_MOST_SWEEPS] + ([f"{more:,} more sweeps"] if more > 0 else [])
 
     def _reason(self) -> str:
         details = self.details
@@ -212,10 +227,18 @@ def run_lines(
     details: Iterable[RunDetails],
     jobs: Mapping[str, Job],
     undone: Mapping[str, UndoneRun] = MappingProxyType({}),
+    sweeps: Mapping[str, tuple[RunSweep, ...]] = MappingProxyType({}),
 ) -> tuple[RunLine, ...]:
-    """The lines of some runs, with the jobs that are known and what became of them afterwards."""
+    """The lines of some runs, with their jobs, their sweeps and what became of them afterwards."""
     return tuple(
-        RunLine(app, each.run, jobs.get(each.run.job), each, undone.get(each.run.run_id))
+        RunLine(
+            app,
+            each.run,
+            jobs.get(each.run.job),
+            each,
+            undone.get(each.run.run_id),
+            sweeps.get(each.run.run_id, ()),
+        )
         for each in details
     )
 

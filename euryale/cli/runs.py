@@ -110,6 +110,7 @@ async def _runs(
     from euryale.cli.run_table import run_lines, run_table, runless_as_dict  # noqa: PLC0415
     from euryale.runs.run_details import details_of  # noqa: PLC0415
     from euryale.runs.runs import runs_by_all_names, runs_of  # noqa: PLC0415
+    from euryale.runs.sweep_progress import sweeps_of  # noqa: PLC0415
     from euryale.schedules.schedule_state import schedule_state  # noqa: PLC0415
     from euryale.server.connection import connect  # noqa: PLC0415
     from euryale.time.zones import time_zone  # noqa: PLC0415
@@ -139,7 +140,7 @@ async def _runs(
     now = datetime.now(UTC)
     first = min((each.started for each in found), default=now)
     undone = await undone_runs(client, app, since=first) if found else {}
-    lines = run_lines(app, details, jobs, undone)
+    lines = run_lines(app, details, jobs, undone, await sweeps_of(client, found))
     screen.result(
         {
             "app": app,

@@ -110,6 +110,7 @@ async def _known(client: "Client", project: "Project", job: "Job") -> _Known:
     from euryale.cli.run_table import run_lines  # noqa: PLC0415
     from euryale.runs.run_details import details_of  # noqa: PLC0415
     from euryale.runs.runs import runs_by_all_names  # noqa: PLC0415
+    from euryale.runs.sweep_progress import sweeps_of  # noqa: PLC0415
     from euryale.schedules.schedule_state import schedule_state  # noqa: PLC0415
 
     app = project.app.name
@@ -119,11 +120,13 @@ async def _known(client: "Client", project: "Project", job: "Job") -> _Known:
         runs_by_all_names(client, app, job.name, limit=_MEASURED),
         web_ui(client),
     )
-    details = await details_of(client, runs[:_RUNS])
+    details, sweeps = await asyncio.gather(
+        details_of(client, runs[:_RUNS]), sweeps_of(client, runs[:_RUNS])
+    )
     quoted = [quote(part, safe="") for part in (client.namespace, schedule_id)]
     return _Known(
         state=state,
-        lines=run_lines(app, details, project.registry.jobs),
+        lines=run_lines(app, details, project.registry.jobs, sweeps=sweeps),
         measured=runs,
         web_ui=ui and f"{ui}/namespaces/{quoted[0]}/schedules/{quoted[1]}",
     )

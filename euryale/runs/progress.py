@@ -23,6 +23,7 @@ from euryale.sagas.undo_report import UndoReport
 from euryale.services.call_ids import count_carried
 from euryale.services.call_outcome import ends_told
 from euryale.services.local_call_record import local_record
+from euryale.sweeps.messages import SWEEP_WORKFLOW
 
 _STARTED = (
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
@@ -93,6 +94,7 @@ class Progress:
         failed: The same for those that failed for good.
         under_way: The names of the calls under way, by the number of the event that began them.
         together: How many calls that event began, where it's several.
+        sweeps: The workflow ids of the sweeps that it has begun.
         retrying: The calls that are tried again, as of the last quiet moment.
         stuck: Why no worker can go on with it at the moment; empty if one can.
         result: What the handler returned, as Temporal carries it.
@@ -109,6 +111,7 @@ class Progress:
     failed: Mapping[str, int] = field(default_factory=dict)
     under_way: Mapping[int, str] = field(default_factory=dict)
     together: Mapping[int, int] = field(default_factory=dict)
+    sweeps: tuple[str, ...] = ()
     retrying: tuple[Retrying, ...] = ()
     stuck: str = ""
     result: Payloads | None = field(default=None, repr=False)
@@ -171,15 +174,16 @@ def _attributes(event: HistoryEvent) -> Any:
 
 def _begun(progress: Progress, event: HistoryEvent) -> Progress:
     attributes = _attributes(event)
-    together = progress.together
+    together, sweeps = progress.together, progress.sweeps
     if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
         name = str(attributes.activity_type.name)
         count = count_carried(attributes.activity_id)
         together = {**together, event.event_id: count} if count > 1 else together
     else:
         name = str(attributes.workflow_type.name)
+        sweeps = (*sweeps, attributes.workflow_id) if name == SWEEP_WORKFLOW else sweeps
     under_way = {**progress.under_way, event.event_id: name}
-    return replace(progress, under_way=under_way, together=together)
+    return replace(progress, under_way=under_way, together=together, sweeps=sweeps)
 
 
 def _local_call_ended(progress: Progress, event: HistoryEvent) -> Progress:
