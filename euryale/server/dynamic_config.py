@@ -17,8 +17,10 @@ DYNAMIC_CONFIG = (
     "worker.schedulerNamespaceStartWorkflowRPS=100",
     # What fires schedules is a worker within the server. Its two pollers can't fetch 200 tasks in
     # the five seconds after which each is given up and begun anew, ten seconds later.
-    'worker.perNamespaceWorkerOptions={"MaxConcurrentWorkflowTaskPollers":10,'
-    '"StickyScheduleToStartTimeout":"30s"}',
+    (
+        'worker.perNamespaceWorkerOptions={"MaxConcurrentWorkflowTaskPollers":10,'
+        '"StickyScheduleToStartTimeout":"30s"}'
+    ),
 )
 """What a server for development or tests is started with. It is no example for a real cluster,
 where many shards share what one shard may do here."""
