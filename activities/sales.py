@@ -1,55 +1,62 @@
-"""Recalculating what products have sold, and taking a recalculation back."""
+"""Recalculating what products have sold, as a sweep that can be taken back."""
 
-from pydantic import BaseModel
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 from temporalio import activity
 
-from euryale import StepResponse, Unfinished, step
-from worker.services import SalesBatch, SalesBatchResult, SalesService
+from euryale import read, sweep_query, sweep_step
+from euryale.sweeps.sql import Batch, Rows, UndoingRows
+from worker.services.rows import table_of
+from worker.services.sales import count_changed, products_with_sales, recalculate, restore
+from worker.store import Store
+from worker.store.tables import ProductRow
+
+_product = table_of(ProductRow)
+_time: TypeAdapter[datetime] = TypeAdapter(datetime)
 
 
-class RecalculatedSales(BaseModel):
-    """What one step recalculated.
+class Recalculation(BaseModel):
+    """One recalculation.
 
     Attributes:
-        batch: What it was given; the mark in it is on every row that it touched.
-        until: Its last product; None where that is unknown.
+        mark: Its own time, by which the rows that it made and replaced are known.
     """
 
-    batch: SalesBatch
-    until: str | None
+    model_config = ConfigDict(frozen=True)
 
-
-def _recalculated(unfinished: Unfinished[SalesBatch]) -> RecalculatedSales:
-    # The steps come one after the other, so that nothing after this one's beginning is another's.
-    return RecalculatedSales(batch=unfinished.input, until=None)
+    mark: AwareDatetime
 
 
 class SalesActivities:
-    """Steps on what products have sold."""
+    """Which products there are to recalculate, how it is done, and what came of it."""
 
-    def __init__(self, sales: SalesService) -> None:
-        self._sales = sales
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-    @activity.defn(name="sales.restore-batch")
-    async def restore(self, recalculated: RecalculatedSales) -> None:
-        """Bring back the rows that one step replaced, where nobody has changed them since."""
-        await self._sales.restore(recalculated.batch, recalculated.until)
+    @sweep_query("sales.products")
+    def products(self) -> Rows:
+        """The products that were ordered, or have sales in the table."""
+        return Rows(self._store, products_with_sales(), key=_product.c.id)
 
-    @activity.defn(name="sales.preview-batch")
-    async def preview(self, batch: SalesBatch) -> SalesBatchResult:
-        """Tell what a step would change."""
-        return await self._sales.preview(batch)
+    async def restore(self, batch: UndoingRows) -> None:
+        """Bring back the rows that were replaced, where nobody has changed them since."""
+        mark = _time.validate_python(batch.kept[0].undo)  # that of the sweep: all have the same
+        products = [str(key) for kept in batch.kept for key in kept.key]
+        for product in await batch.run(lambda one: restore(one, products, mark)):
+            batch.changed_since((product,))
 
-    @step(
-        "sales.recalculate-batch",
-        compensation=restore,
-        unfinished=_recalculated,
-        preview=preview,
-        words="recalculate the sales of {} batch(es) of products",
-    )
-    async def recalculate(
-        self, batch: SalesBatch
-    ) -> StepResponse[SalesBatchResult, RecalculatedSales]:
+    @sweep_step("sales.recalculate", undo=restore, words="recalculate the sales of {} products")
+    async def recalculate(self, batch: Batch, given: Recalculation) -> None:
         """Bring the sales of some products up to date with the orders."""
-        result = await self._sales.recalculate(batch)
-        return StepResponse(output=result, undo=RecalculatedSales(batch=batch, until=result.until))
+        products = [row.id for row in await batch.rows()]
+        changed = await batch.run(lambda one: recalculate(one, products, given.mark))
+        for product in sorted(changed):
+            batch.keep(product, undo=given.mark)
+
+    @activity.defn(name="sales.count-changed")
+    @read
+    async def count_changed(self, done: Recalculation) -> int:
+        """How many rows a recalculation made, replaced or removed."""
+        async with self._store.session() as session:
+            return await session.run_sync(lambda one: count_changed(one.connection(), done.mark))

@@ -16,7 +16,6 @@ from worker.services import (
     NotificationService,
     ProductService,
     QueryService,
-    SalesService,
     SyncService,
 )
 from worker.services.mailer import make_mailer
@@ -38,7 +37,6 @@ app = Euryale(
         "export": ExportService,
         "notification": NotificationService,
         "query": QueryService,
-        "sales": SalesService,
         "sync": SyncService,
     },
     providers=[

@@ -1,21 +1,24 @@
-"""The workflow that recalculates what every product has sold, batch by batch."""
+"""The workflow that recalculates what every product has sold, by a sweep."""
+
+from datetime import timedelta
 
 from pydantic import BaseModel, Field
 from temporalio import workflow
 
-from activities.sales import SalesActivities
-from euryale import Saga
-from worker.services import SalesBatch
+from activities.sales import Recalculation, SalesActivities
+from euryale import Retry, Saga, sweep
 
 
 class RecalculateAggregatesInput(BaseModel):
     """How the products are taken.
 
     Attributes:
-        products_per_step: How many products one step recalculates, in one transaction.
+        products_at_once: How many products are recalculated in one transaction.
+        products_per_slab: How many at the most by one activity.
     """
 
-    products_per_step: int = Field(default=500, ge=1, le=5_000)
+    products_at_once: int = Field(default=500, ge=1, le=5_000)
+    products_per_slab: int = Field(default=10_000, ge=1)
 
 
 class RecalculateAggregatesResult(BaseModel):
@@ -29,8 +32,8 @@ class RecalculateAggregatesResult(BaseModel):
 class RecalculateAggregates:
     """Brings `product_sales` up to date, and back to what it was if that can't be completed.
 
-    All steps bear one mark. A run of a million products has two thousand steps, each of some
-    hundred bytes: what they replaced stays in the table.
+    All rows that it makes or replaces bear one mark. What it replaced stays in the table, so that
+    neither the history nor the sweep's own undo log grows with more than marks.
     """
 
     @workflow.run
@@ -39,21 +42,20 @@ class RecalculateAggregates:
         input: RecalculateAggregatesInput,  # noqa: A002 -- Temporal's name
     ) -> RecalculateAggregatesResult:
         """Recalculate the sales of all products."""
-        mark = workflow.now()
-        after: str | None = None
-        total = RecalculateAggregatesResult()
+        recalculation = Recalculation(mark=workflow.now())
         async with Saga() as saga:
-            while True:
-                batch = SalesBatch(mark=mark, after=after, take=input.products_per_step)
-                done = await saga.step(
-                    SalesActivities.recalculate,
-                    batch,
-                    summary=f"{batch.take} products after {after}" if after else "the first",
-                )
-                total = RecalculateAggregatesResult(
-                    products=total.products + done.products,
-                    changed=total.changed + done.changed,
-                )
-                if done.products < batch.take:
-                    return total
-                after = done.until
+            done = await sweep(
+                SalesActivities.products,
+                SalesActivities.recalculate,
+                recalculation,
+                batch=input.products_at_once,
+                slab=input.products_per_slab,
+                saga=saga,
+            )
+            changed = await workflow.execute_activity_method(
+                SalesActivities.count_changed,
+                recalculation,
+                start_to_close_timeout=timedelta(minutes=1),
+                retry_policy=Retry().policy(),
+            )
+        return RecalculateAggregatesResult(products=done.rows, changed=changed)

@@ -30,7 +30,6 @@ from worker.services.export import ExportService, MadeExport, OrderExport, Order
 from worker.services.notification import NotificationService
 from worker.services.product import ProductService
 from worker.services.query import GraphResult, QueryService
-from worker.services.sales import SalesBatch, SalesBatchResult, SalesService
 from worker.services.sync import ChangedProducts, Position, SyncMark, SyncService, SyncWindow
 
 __all__ = [
@@ -66,9 +65,6 @@ __all__ = [
     "QueryInvalid",
     "QueryService",
     "Refusal",
-    "SalesBatch",
-    "SalesBatchResult",
-    "SalesService",
     "SyncMark",
     "SyncMarkMoved",
     "SyncService",

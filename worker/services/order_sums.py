@@ -10,17 +10,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, select
 
 from worker.services.rows import Row, table_of
-from worker.store.tables import OrderItemRow, OrderLineItemRow, OrderRow, ProductSalesRow
+from worker.store.tables import OrderItemRow, OrderLineItemRow, OrderRow
 from worker.store.types import Money
 
 _order = table_of(OrderRow)
 _item = table_of(OrderItemRow)
 _line = table_of(OrderLineItemRow)
-_sales = table_of(ProductSalesRow)
 
 _PRECISION = 20
 """The precision that Medusa writes beside an exact amount."""
@@ -54,29 +52,7 @@ class Sums:
         return revenue == self.revenue and all(row[name] == getattr(self, name) for name in rest)
 
 
-async def product_ids(session: AsyncSession, *, after: str | None, take: int) -> list[str]:
-    """The next products that were ordered, or have sales in the table, in the order of their ids.
-
-    Args:
-        session: Where to read.
-        after: The last product of those before; None for the first ones.
-        take: How many at most.
-    """
-    parts = [
-        select(table.c.product_id)
-        .where(table.c.product_id > (after or ""), table.c.deleted_at.is_(None))
-        .distinct()
-        .order_by(table.c.product_id)
-        .limit(take)
-        .subquery()
-        for table in (_line, _sales)
-    ]
-    both = select(parts[0].c.product_id).union(select(parts[1].c.product_id)).subquery()
-    statement = select(both.c.product_id).order_by(both.c.product_id).limit(take)
-    return list(await session.scalars(statement))
-
-
-async def sums_of(session: AsyncSession, products: Sequence[str]) -> dict[tuple[str, str], Sums]:
+def sums_of(connection: Connection, products: Sequence[str]) -> dict[tuple[str, str], Sums]:
     """The sums of each of the products by product and currency; none where nothing was sold."""
     if not products:
         return {}
@@ -95,7 +71,7 @@ async def sums_of(session: AsyncSession, products: Sequence[str]) -> dict[tuple[
     )
     quantities: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     revenues: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for product_id, currency_code, unit_price, quantity in await session.execute(amounts):
+    for product_id, currency_code, unit_price, quantity in connection.execute(amounts):
         quantities[product_id, currency_code] += quantity
         revenues[product_id, currency_code] += quantity * unit_price
     created_at = _order.c.created_at
@@ -113,7 +89,7 @@ async def sums_of(session: AsyncSession, products: Sequence[str]) -> dict[tuple[
             first_order_at=first,
             last_order_at=last,
         )
-        for product_id, currency_code, orders, first, last in await session.execute(counts)
+        for product_id, currency_code, orders, first, last in connection.execute(counts)
     }
 
 

@@ -2,7 +2,8 @@
 
 Only what this shop's services need. As in Medusa, tables of different modules (a cart and its
 customer, an item and its product) don't reference each other by foreign keys. Two tables are the
-shop's own, since Medusa has nothing like them: `product_sales` and `sync_state`.
+shop's own, since Medusa has nothing like them: `product_sales` and `sync_state`. The engine's own
+tables for sweeps stand beside them.
 """
 
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from sqlalchemy import REAL, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql.expression import false, true
 
+from euryale.sweeps import sql_tables as sweep_tables
 from worker.store.types import Json, Money, UtcDateTime, new_id, utc_now
 
 _LIVE = text("deleted_at IS NULL")
@@ -341,3 +343,7 @@ class UndoLogRow(Base):
 
     idempotency_key: Mapped[str] = mapped_column(primary_key=True)
     undo: Mapped[dict[str, Any]]
+
+
+METADATA = (Base.metadata, sweep_tables.metadata)
+"""All tables of the store: the shop's, and those in which sweeps keep how far they came."""

@@ -1,7 +1,8 @@
-"""The job `recalculate-aggregates`, run by a real worker, and the service that it rests on."""
+"""The job `recalculate-aggregates`, run by a real worker, and the sums that it rests on."""
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,15 +16,25 @@ from shop_support.taken_back import take_back
 from sqlalchemy import delete, select, update
 from temporalio.client import Client, WorkflowFailureError
 
+from activities.sales import Recalculation, SalesActivities
 from euryale import ChangedSince, EuryalePlugin
+from euryale.errors import SweepStopped
 from euryale.runs.run import start_run
+from euryale.sweeps.sql import Batch
+from euryale.sweeps.sql_tables import dead_letters
 from euryale.worker import make_worker
 from worker.app import app
 from worker.seed import seed
-from worker.services import SalesBatch, SalesBatchResult, SalesService
 from worker.services.rows import table_of
+from worker.services.sales import count_changed, recalculate, restore
 from worker.store import Store
-from worker.store.tables import OrderItemRow, OrderLineItemRow, OrderRow, ProductSalesRow
+from worker.store.tables import (
+    OrderItemRow,
+    OrderLineItemRow,
+    OrderRow,
+    ProductRow,
+    ProductSalesRow,
+)
 from workflows.recalculate_aggregates import RecalculateAggregates, RecalculateAggregatesInput
 
 ROOT = Path(__file__).parents[3]
@@ -32,11 +43,14 @@ TUESDAY = MONDAY + timedelta(days=1)
 NOW = datetime.now(UTC)
 MARK, LATER = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
 
+ALL_PRODUCTS = ("bag", "cap", "mug")
+
+Meanwhile = Callable[[], Awaitable[None]]
 Run = Callable[..., Awaitable[Any]]
 Rows = list[dict[str, Any]]
 
-order, item, line, sales = map(
-    table_of, (OrderRow, OrderItemRow, OrderLineItemRow, ProductSalesRow)
+order, item, line, product, sales = map(
+    table_of, (OrderRow, OrderItemRow, OrderLineItemRow, ProductRow, ProductSalesRow)
 )
 
 
@@ -65,9 +79,30 @@ async def told(store: Store) -> list[tuple[str, str, str, str, int]]:
     ]
 
 
-@pytest.fixture
-def service(store: Store) -> SalesService:
-    return SalesService(store)
+async def recalculated(store: Store, mark: datetime, *products: str) -> set[str]:
+    """Recalculate as one batch of a sweep does; without products all that there are."""
+    if not products:
+        async with store.session() as session:
+            ordered = await session.scalars(select(line.c.product_id))
+            summed = await session.scalars(select(sales.c.product_id))
+            products = tuple({*map(str, ordered), *summed})
+    async with store.begin() as session:
+        return await session.run_sync(
+            lambda one: recalculate(one.connection(), sorted(products), mark)
+        )
+
+
+async def restored(store: Store, mark: datetime, *products: str) -> set[str]:
+    """Take it back as one batch of the sweep's undo does."""
+    async with store.begin() as session:
+        return await session.run_sync(
+            lambda one: restore(one.connection(), products or ALL_PRODUCTS, mark)
+        )
+
+
+async def changed(store: Store, mark: datetime) -> int:
+    async with store.session() as session:
+        return await session.run_sync(lambda one: count_changed(one.connection(), mark))
 
 
 async def two_orders(store: Store) -> None:
@@ -75,13 +110,11 @@ async def two_orders(store: Store) -> None:
     await add_order(store, "order_2", TUESDAY, ("cap", "2", "0.2"))
 
 
-async def test_sums_are_exact_and_one_row_stands_for_a_product_and_a_currency(
-    store: Store, service: SalesService
-) -> None:
+async def test_sums_are_exact_and_one_row_stands_for_a_product_and_a_currency(store: Store) -> None:
     await two_orders(store)
     await add_order(store, "order_3", TUESDAY, ("cap", "1", "5.00"), currency_code="usd")
-    done = await service.recalculate(SalesBatch(mark=MARK))
-    assert done == SalesBatchResult(until="mug", products=2, changed=3)
+    assert await recalculated(store, MARK) == {"cap", "mug"}
+    assert await changed(store, MARK) == 3
     rows = await live(store)
     assert [(row["product_id"], row["currency_code"], row["orders"]) for row in rows] == [
         ("cap", "eur", 2),
@@ -105,174 +138,118 @@ async def test_sums_are_exact_and_one_row_stands_for_a_product_and_a_currency(
     ],
 )
 async def test_canceled_draft_and_deleted_orders_do_not_count(
-    store: Store, service: SalesService, values: dict[str, Any]
+    store: Store, values: dict[str, Any]
 ) -> None:
     await two_orders(store)
     await change_order(store, "order_2", **values)
-    await service.recalculate(SalesBatch(mark=MARK))
+    await recalculated(store, MARK)
     assert [(row["product_id"], row["orders"]) for row in await live(store)] == [
         ("cap", 1),
         ("mug", 1),
     ]
 
 
-async def test_of_an_order_that_was_changed_its_present_version_counts(
-    store: Store, service: SalesService
-) -> None:
+async def test_of_an_order_that_was_changed_its_present_version_counts(store: Store) -> None:
     await add_order(store, "order_1", MONDAY, ("cap", "3", "10"))
     await add_version(store, "order_1", quantity="2", price=None)
     await add_order(store, "order_2", MONDAY, ("mug", "3", "10"))
     await add_version(store, "order_2", quantity="1", price="7")
-    await service.recalculate(SalesBatch(mark=MARK))
+    await recalculated(store, MARK)
     cap, mug = await live(store)
     assert (cap["quantity"], cap["revenue"]) == (2, 20)
     assert (mug["quantity"], mug["revenue"]) == (1, 7)
 
 
-async def test_recalculating_again_changes_nothing(store: Store, service: SalesService) -> None:
+async def test_recalculating_again_changes_nothing(store: Store) -> None:
     await two_orders(store)
-    await service.recalculate(SalesBatch(mark=MARK))
+    await recalculated(store, MARK)
     before = await all_rows(store)
-    assert (await service.recalculate(SalesBatch(mark=LATER))).changed == 0
+    assert await recalculated(store, LATER) == set()
+    assert await changed(store, LATER) == 0
     assert await all_rows(store) == before
 
 
-async def test_a_second_attempt_reports_what_the_first_one_did(
-    store: Store, service: SalesService
-) -> None:
+async def test_what_was_replaced_made_or_removed_comes_back_as_it_was(store: Store) -> None:
     await two_orders(store)
-    first = await service.recalculate(SalesBatch(mark=MARK))
-    before = await all_rows(store)
-    assert await service.recalculate(SalesBatch(mark=MARK)) == first
-    assert await all_rows(store) == before
-
-
-async def test_a_second_attempt_after_other_orders_can_still_be_taken_back(
-    store: Store, service: SalesService
-) -> None:
-    await two_orders(store)
-    await service.recalculate(SalesBatch(mark=MARK))
-    before = await all_rows(store)
-    await add_order(store, "order_3", TUESDAY, ("cap", "1", "1"), ("bag", "1", "30"))
-    await service.recalculate(SalesBatch(mark=LATER))
-    await change_order(store, "order_3", canceled_at=TUESDAY, status="canceled")
-    await add_order(store, "order_4", TUESDAY, ("cap", "4", "1"))
-    await service.recalculate(SalesBatch(mark=LATER))
-    assert [(row["product_id"], row["quantity"]) for row in await live(store)] == [
-        ("cap", 9),
-        ("mug", 1),
-    ]
-    for _ in range(2):
-        await service.restore(SalesBatch(mark=LATER))
-        assert await all_rows(store) == before
-
-
-async def test_what_was_replaced_made_or_removed_comes_back_as_it_was(
-    store: Store, service: SalesService
-) -> None:
-    await two_orders(store)
-    await service.recalculate(SalesBatch(mark=MARK))
+    await recalculated(store, MARK)
     before = await all_rows(store)
     await change_order(store, "order_1", canceled_at=TUESDAY, status="canceled")
     await add_order(store, "order_3", TUESDAY, ("bag", "1", "30"))
-    assert (await service.recalculate(SalesBatch(mark=LATER))).changed == 3
+    assert await recalculated(store, LATER) == {"bag", "cap", "mug"}
+    assert await changed(store, LATER) == 3
     assert [row["product_id"] for row in await live(store)] == ["bag", "cap"]
-    await service.restore(SalesBatch(mark=LATER))
-    assert await all_rows(store) == before
+    for _ in range(2):
+        assert await restored(store, LATER) == set()
+        assert await all_rows(store) == before
 
 
-async def test_batches_are_taken_back_each_on_its_own(store: Store, service: SalesService) -> None:
+async def test_products_are_taken_back_each_on_its_own(store: Store) -> None:
     await two_orders(store)
-    first = await service.recalculate(SalesBatch(mark=MARK, take=1))
-    assert (first.until, first.products, first.changed) == ("cap", 1, 1)
-    second = SalesBatch(mark=MARK, after="cap", take=1)
-    assert (await service.recalculate(second)).until == "mug"
-    assert await service.recalculate(SalesBatch(mark=MARK, after="mug")) == SalesBatchResult(
-        until=None, products=0, changed=0
-    )
-    await service.restore(SalesBatch(mark=MARK, take=1), until="cap")
+    for product in ("cap", "mug"):
+        assert await recalculated(store, MARK, product) == {product}
+    assert await recalculated(store, MARK, "none") == set()
+    await restored(store, MARK, "cap")
     assert [row["product_id"] for row in await live(store)] == ["mug"]
 
 
 async def test_what_another_recalculation_replaced_since_is_left_and_the_rest_restored(
-    store: Store, service: SalesService
+    store: Store,
 ) -> None:
     await two_orders(store)
-    await service.recalculate(SalesBatch(mark=MARK))
+    await recalculated(store, MARK)
     await add_order(store, "order_3", TUESDAY, ("cap", "1", "1"))
-    await service.recalculate(SalesBatch(mark=LATER))
+    await recalculated(store, LATER)
     after = [row for row in await all_rows(store) if row["product_id"] == "cap"]
     for _ in range(2):
-        with pytest.raises(ChangedSince, match="the sales of cap were changed after"):
-            await service.restore(SalesBatch(mark=MARK))
+        assert await restored(store, MARK) == {"cap"}
         assert await all_rows(store) == after
 
 
-async def test_what_somebody_changed_by_hand_since_is_left_as_it_is(
-    store: Store, service: SalesService
-) -> None:
+async def test_what_somebody_changed_by_hand_since_is_left_as_it_is(store: Store) -> None:
     await two_orders(store)
-    await service.recalculate(SalesBatch(mark=MARK))
+    await recalculated(store, MARK)
     async with store.begin() as session:
         await session.execute(
             update(sales)
             .where(sales.c.product_id == "mug")
             .values(orders=99, updated_at=datetime.now(UTC))
         )
-    with pytest.raises(ChangedSince, match="mug"):
-        await service.restore(SalesBatch(mark=MARK))
+    assert await restored(store, MARK) == {"mug"}
     assert [(row["product_id"], row["orders"]) for row in await live(store)] == [("mug", 99)]
 
 
 async def test_a_product_that_lost_its_sales_and_has_others_since_is_left_as_it_is(
-    store: Store, service: SalesService
+    store: Store,
 ) -> None:
     await two_orders(store)
-    await service.recalculate(SalesBatch(mark=MARK - timedelta(hours=1)))
+    await recalculated(store, MARK - timedelta(hours=1))
     await change_order(store, "order_1", canceled_at=TUESDAY, status="canceled")
-    await service.recalculate(SalesBatch(mark=MARK))
+    await recalculated(store, MARK)
     await add_order(store, "order_3", TUESDAY, ("mug", "7", "9"))
-    await service.recalculate(SalesBatch(mark=LATER))
-    with pytest.raises(ChangedSince, match="mug"):
-        await service.restore(SalesBatch(mark=MARK))
+    await recalculated(store, LATER)
+    assert await restored(store, MARK) == {"mug"}
     assert [(row["product_id"], row["quantity"]) for row in await live(store)] == [
         ("cap", 5),
         ("mug", 7),
     ]
 
 
-async def test_rows_replaced_a_month_ago_are_forgotten_and_that_is_said(
-    store: Store, service: SalesService
-) -> None:
+async def test_rows_replaced_a_month_ago_are_forgotten_and_that_is_said(store: Store) -> None:
     old = NOW - timedelta(days=31)
     await two_orders(store)
-    await service.recalculate(SalesBatch(mark=old - timedelta(days=1)))
+    await recalculated(store, old - timedelta(days=1))
     await add_order(store, "order_3", TUESDAY, ("cap", "1", "1"))
-    await service.recalculate(SalesBatch(mark=old))
+    await recalculated(store, old)
     assert len(await all_rows(store)) == 3
-    await service.recalculate(SalesBatch(mark=NOW))
+    await recalculated(store, NOW)
     assert len(await all_rows(store)) == 2
     with pytest.raises(ChangedSince, match="kept for 30 days"):
-        await service.restore(SalesBatch(mark=old))
+        await restored(store, old)
     assert len(await live(store)) == 2
 
 
-async def test_recalculations_at_once_leave_one_row_a_product(
-    store: Store, service: SalesService
-) -> None:
-    await two_orders(store)
-    marks = [MARK + timedelta(seconds=number) for number in range(8)]
-    await asyncio.gather(*(service.recalculate(SalesBatch(mark=mark)) for mark in marks))
-    assert [row["product_id"] for row in await live(store)] == ["cap", "mug"]
-
-
-async def test_a_preview_tells_the_same_and_writes_nothing(
-    store: Store, service: SalesService
-) -> None:
-    await two_orders(store)
-    foreseen = await service.preview(SalesBatch(mark=MARK))
-    assert await all_rows(store) == []
-    assert await service.recalculate(SalesBatch(mark=MARK)) == foreseen
+async def _nothing() -> None:
+    pass
 
 
 @pytest.fixture
@@ -287,11 +264,17 @@ async def run(
     named = dataclasses.replace(app, name=f"shop-{uuid4().hex[:8]}")
     plugin = EuryalePlugin(named, root=ROOT, apply_schedules=False)
 
-    async def run(given: RecalculateAggregatesInput | None = None, *, undo: bool = False) -> Any:
+    async def run(
+        given: RecalculateAggregatesInput | None = None,
+        *,
+        undo: bool = False,
+        meanwhile: Meanwhile = _nothing,
+    ) -> Any:
         if given is None:
             job = plugin.registry.job("recalculate-aggregates")
             handle = await start_run(client, named, job)
             result = await handle.result()
+            await meanwhile()
             return str(await take_back(client, plugin, handle)) if undo else result
         return await client.execute_workflow(
             RecalculateAggregates.run, given, id=f"recalculate-{uuid4()}", task_queue=named.queue
@@ -324,38 +307,65 @@ async def test_the_job_recalculates_every_product_of_the_shop(store: Store, run:
     assert await run() == {"products": ordered, "changed": 0}
 
 
-async def test_a_run_in_small_steps_finds_the_same(store: Store, run: Run) -> None:
+async def test_a_run_in_small_batches_finds_the_same(store: Store, run: Run) -> None:
     await seed(store)
-    result = await run(RecalculateAggregatesInput(products_per_step=100))
+    result = await run(RecalculateAggregatesInput(products_at_once=30, products_per_slab=100))
     small = await told(store)
     async with store.begin() as session:
         await session.execute(delete(sales))
-    assert await run(RecalculateAggregatesInput(products_per_step=5_000)) == result
+    assert await run(RecalculateAggregatesInput(products_at_once=5_000)) == result
     assert await told(store) == small
+
+
+async def test_runs_at_once_leave_one_row_a_product(store: Store, run: Run) -> None:
+    await seed(store)
+    given = RecalculateAggregatesInput(products_at_once=10, products_per_slab=100)
+    results = await asyncio.gather(*(run(given) for _ in range(4)))
+    rows = await told(store)
+    assert len({row[:2] for row in rows}) == len(rows) > 100
+    assert {result.products for result in results} == {results[0].products}
+    # Each row was made by one of them.
+    assert sum(result.changed for result in results) == len(rows)
+    async with store.session() as session:
+        assert (await session.execute(select(dead_letters))).all() == []
+
+
+async def test_sales_of_a_product_that_is_ordered_no_more_go(store: Store, run: Run) -> None:
+    await seed(store)
+    await run()
+    gone = (await live(store))[0]["product_id"]
+    async with store.begin() as session:
+        await session.execute(
+            update(line).where(line.c.product_id == gone).values(deleted_at=TUESDAY)
+        )
+        await session.execute(update(product).where(product.c.id == gone).values(deleted_at=NOW))
+    await run()
+    assert gone not in {row["product_id"] for row in await live(store)}
 
 
 async def test_a_run_that_fails_halfway_leaves_the_sales_as_they_were(
     store: Store, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await two_orders(store)
-    await SalesService(store).recalculate(SalesBatch(mark=MARK))
+    await seed(store)
+    await run()
     before = await all_rows(store)
-    await add_order(store, "order_3", TUESDAY, ("bag", "1", "30"), ("cap", "1", "1"))
+    ordered = sorted({row["product_id"] for row in before})
+    await add_order(store, "order_new", TUESDAY, *((each, "1", "30") for each in ordered))
     await change_order(store, "order_1", canceled_at=TUESDAY, status="canceled")
-    recalculate = SalesService.recalculate
-    seen: list[str | None] = []
+    step = SalesActivities.recalculate
+    seen: list[int] = []
 
-    async def fail_late(service: SalesService, batch: SalesBatch) -> SalesBatchResult:
-        seen.append(batch.after)
-        result = await recalculate(service, batch)
-        if batch.after == "cap":
-            raise ValueError("after its effect")
-        return result
+    @functools.wraps(step)  # with the marks of a sweep's step
+    async def fail_late(self: SalesActivities, batch: Batch, given: Recalculation) -> None:
+        await step(self, batch, given)
+        seen.append(len(await batch.rows()))
+        if len(seen) == 5:
+            raise SweepStopped("after its effect", where="here", mend="none")
 
-    monkeypatch.setattr(SalesService, "recalculate", fail_late)
+    monkeypatch.setattr(SalesActivities, "recalculate", fail_late)
     with pytest.raises(WorkflowFailureError):
-        await run(RecalculateAggregatesInput(products_per_step=1))
-    assert seen == [None, "bag", "cap"]
+        await run(RecalculateAggregatesInput(products_at_once=20, products_per_slab=40))
+    assert seen == [20] * 5
     assert await all_rows(store) == before
 
 
@@ -367,5 +377,22 @@ async def test_a_finished_run_can_be_taken_back_and_the_sales_are_as_before(
     before = await all_rows(store)
     await add_order(store, "order_new", TUESDAY, (before[0]["product_id"], "1", "30"))
     await change_order(store, "order_new", currency_code=before[0]["currency_code"])
-    assert await run(undo=True) == "2 steps were taken back"
+    assert await run(undo=True) == "1 step was taken back"
     assert await all_rows(store) == before
+    assert len(before) > 100
+
+
+async def test_what_was_changed_after_a_run_is_left_by_its_undo(store: Store, run: Run) -> None:
+    await seed(store)
+    edited: list[str] = []
+
+    async def edit_one() -> None:
+        edited.append((await live(store))[0]["product_id"])
+        one = update(sales).where(sales.c.product_id == edited[0])
+        async with store.begin() as session:
+            await session.execute(one.values(orders=99, updated_at=datetime.now(UTC)))
+
+    said = await run(undo=True, meanwhile=edit_one)
+    assert f'1 row was changed by somebody since, and left alone: ["{edited[0]}"]' in said
+    left = {(row["product_id"], row["orders"]) for row in await live(store)}
+    assert left == {(edited[0], 99)}
