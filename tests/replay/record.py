@@ -84,7 +84,7 @@ async def job(
 async def record_shop(client: Client) -> None:
     await fill_shop()
     async with served(client, "shop") as plugin:
-        await job(client, plugin, "publish-once-a-day", None, "publish-once-a-day")
+        await job(client, plugin, "publish-once-a-day", None, "publish-once-a-day-locally")
         run = await job(client, plugin, "cleanup-expired-carts", None, "cleanup-expired-carts")
         child = client.get_workflow_handle(f"{run.id}/delete-carts")
         await ended(child, "shop/delete-carts")
@@ -92,7 +92,10 @@ async def record_shop(client: Client) -> None:
         for name in ("export-orders-nightly", "recalculate-aggregates", "send-weekly-newsletter"):
             run = await job(client, plugin, name, None, name)
             for number, child_id in enumerate(await children_of(run), 1):
-                await ended(client.get_workflow_handle(child_id), f"shop/{name}-child-{number}")
+                child = client.get_workflow_handle(child_id)
+                await ended(child, f"shop/{name}-child-{number}")
+                for sweep_id in await children_of(child):
+                    await ended(client.get_workflow_handle(sweep_id), f"shop/{name}-sweep")
         await job(client, plugin, "sync-products-daily", None, "sync-products-daily")
 
 
