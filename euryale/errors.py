@@ -296,6 +296,12 @@ class RowsSetAside(EuryaleError):
     code = "EUR316"
 
 
+class NoSweepUnderWay(EuryaleError):
+    """A run whose sweeps were to be paused or resumed has none under way."""
+
+    code = "EUR317"
+
+
 # --- 4xx: Temporal ----------------------------------------------------------------------------
 
 
