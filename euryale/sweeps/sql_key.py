@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from sqlalchemy import Column, Table, UniqueConstraint
 from sqlalchemy.orm import InstrumentedAttribute
@@ -63,7 +63,7 @@ class SqlKey:
         try:
             encoded = tuple(to_jsonable_python(list(given)))
             back = self.decode(encoded)
-        except (ValidationError, PydanticSerializationError) as error:
+        except (ValueError, PydanticSerializationError) as error:
             raise self._cannot_travel(given) from error
         if back != given:
             raise self._cannot_travel(given)
