@@ -163,11 +163,11 @@ async def record_shelf(client: Client, folder: Path) -> None:
         await ended(child, "shelf/sweep")
         undo = undo_workflow_id("shelf", (await run.describe()).run_id)
         await ended(client.get_workflow_handle(undo), "shelf/undo")
-        # One of so many slabs that it goes on as new runs.
+        # One of many slabs, of which some are gone over at once.
         shelf.fill(900, first=1_000)
         run = await sweeping.start(slab=1, batch=1)
         await run.result()
-        await ended(sweeping.child(run), "shelf/sweep-of-several-runs")
+        await ended(sweeping.child(run), "shelf/sweep-of-many-slabs")
     shelf.close()
 
 

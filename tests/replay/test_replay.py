@@ -40,7 +40,7 @@ EXPECTED = {
     "shop/sync-products-daily",
     "shelf/swept",
     "shelf/sweep",
-    "shelf/sweep-of-several-runs",
+    "shelf/sweep-of-many-slabs",
     "shelf/undo",
     "vault/taken-back",
     "vault/undo",
