@@ -74,10 +74,12 @@ async def _cancel(
 ) -> bool:
     from euryale.cli.progress import StartedRun, follow_runs  # noqa: PLC0415 -- slow to import
     from euryale.runs.runs import find_run  # noqa: PLC0415
+    from euryale.runs.sweep_progress import sweeps_under_way  # noqa: PLC0415
     from euryale.server.connection import connect  # noqa: PLC0415
 
     client = await connect(address=address, namespace=namespace)
     found = await find_run(client, app, text)
+    sweeps = await sweeps_under_way(client, found) if found.status == "running" else ()
     asked = found.status == "running" and await _ask(client, found, reason)
     if not asked:
         # It may have ended in between.
@@ -89,6 +91,7 @@ async def _cancel(
         "cancelled": asked,
         "reason": reason if asked else None,
         "status": found.status,
+        "sweeps": [sweep.as_dict() for sweep in sweeps] if asked else [],
     }
     if not asked:
         screen.result(fields, _ended_already(found, app))
@@ -96,6 +99,8 @@ async def _cancel(
     told = f"cancelled {found.workflow_id.removeprefix(f'{app}/')}: {reason}"
     if not wait:
         screen.result(fields, told)
+        for sweep in sweeps:
+            screen.note(f"{sweep.step} stops after its batch; it was at {sweep.place}")
         screen.note("it ends once it has taken back what its sagas did (--wait follows it)")
         return True
     if not screen.as_json:

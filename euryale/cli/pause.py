@@ -1,4 +1,4 @@
-"""`euryale pause` and `euryale resume`: whether some of the schedules fire."""
+"""`euryale pause` and `euryale resume`: whether schedules fire, and whether sweeps go on."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from euryale.cli.options import (
 from euryale.cli.screen import Screen, reporting
 
 if TYPE_CHECKING:
+    from euryale.cli.sweep_pauses import Asked
     from euryale.project import Project
     from euryale.schedules.pausing import Rule
 
@@ -42,11 +43,23 @@ _AllOption = Annotated[
     bool, typer.Option("--all", envvar="EURYALE_ALL", help="All jobs of the application.")
 ]
 
+_RunOption = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        envvar="EURYALE_RUN",
+        metavar="RUN",
+        help="Instead of schedules, the sweeps of one run: its workflow id, what of that comes "
+        "after the application's name, or its run id.",
+    ),
+]
+
 
 def pause(
     names: _NamesArgument = None,
     *,
     every: _AllOption = False,
+    run: _RunOption = None,
     note: NoteOption = "",
     operator: OperatorOption = None,
     app: AppOption = None,
@@ -54,14 +67,19 @@ def pause(
     namespace: NamespaceOption = None,
     output: OutputOption = "text",
 ) -> None:
-    """Pause the schedules of some jobs: they start no runs until they are resumed."""
+    """Pause the schedules of some jobs, which start no runs then, or the sweeps of one run."""
     with reporting(output) as screen:
-        patterns = _patterns(names, every=every)
+        patterns = _patterns(names, every=every, run=run)
         from euryale.project import load_project  # noqa: PLC0415
         from euryale.runs.operators import operator_name  # noqa: PLC0415
         from euryale.schedules import pauses  # noqa: PLC0415 -- slow to import
 
         said = pauses.PauseNote(operator or operator_name(), datetime.now(UTC), note)
+        if run is not None:
+            _change_sweeps(
+                screen, app, run, "pause", (str(said), note), server=(address, namespace)
+            )
+            return
         asyncio.run(
             _change(
                 screen,
@@ -77,6 +95,7 @@ def resume(
     names: _NamesArgument = None,
     *,
     every: _AllOption = False,
+    run: _RunOption = None,
     note: NoteOption = "",
     operator: OperatorOption = None,
     app: AppOption = None,
@@ -84,14 +103,17 @@ def resume(
     namespace: NamespaceOption = None,
     output: OutputOption = "text",
 ) -> None:
-    """Resume the schedules of some jobs, whoever paused them."""
+    """Resume the schedules of some jobs or the sweeps of one run, whoever paused them."""
     with reporting(output) as screen:
-        patterns = _patterns(names, every=every)
+        patterns = _patterns(names, every=every, run=run)
         from euryale.project import load_project  # noqa: PLC0415
         from euryale.runs.operators import operator_name  # noqa: PLC0415
         from euryale.schedules import pauses  # noqa: PLC0415 -- slow to import
 
         said = pauses.resume_note(operator or operator_name(), datetime.now(UTC), note)
+        if run is not None:
+            _change_sweeps(screen, app, run, "resume", (said, note), server=(address, namespace))
+            return
         asyncio.run(
             _change(
                 screen,
@@ -103,12 +125,31 @@ def resume(
         )
 
 
-def _patterns(names: Sequence[str] | None, *, every: bool) -> tuple[str, ...]:
+def _patterns(names: Sequence[str] | None, *, every: bool, run: str | None) -> tuple[str, ...]:
+    if run is not None and (every or names):
+        raise typer.BadParameter("give jobs, or the --run whose sweeps are meant, not both")
     if every and names:
         raise typer.BadParameter("give names and patterns, or --all, not both")
-    if not every and not names:
+    if not every and not names and run is None:
         raise typer.BadParameter("name the jobs, or give --all")
     return ("*",) if every else tuple(names or ())
+
+
+def _change_sweeps(
+    screen: Screen,
+    app: str | None,
+    run: str,
+    asked: "Asked",
+    said: tuple[str, str],
+    *,
+    server: tuple[str | None, str | None],
+) -> None:
+    from euryale.cli.sweep_pauses import change_sweeps  # noqa: PLC0415 -- slow to import
+    from euryale.project import load_project  # noqa: PLC0415
+
+    name = load_project(app).app.name
+    line, why = said[0], bool(said[1].strip())
+    asyncio.run(change_sweeps(screen, name, run, asked, line, said=why, server=server))
 
 
 async def _change(

@@ -56,6 +56,7 @@ class RunSweep:
             "run_id": self.run_id,
             "status": self.status,
             "state": progress.state if progress and self.goes_on else self.status,
+            "note": progress.note if progress and progress.note else None,
             "step": self.step,
             "query": progress and progress.query,
             "rows": progress.rows if progress else 0,
@@ -71,6 +72,11 @@ class RunSweep:
         if self.progress is None:
             return "begins" if self.goes_on else self.status
         return in_words(self.progress, self.status)
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return "its beginning" if self.progress is None else _rows(self.progress, self.status)
 
 
 def in_words(progress: SweepProgress, status: Status) -> str:
@@ -90,18 +96,15 @@ def in_words(progress: SweepProgress, status: Status) -> str:
         ... )
         >>> in_words(progress, "running")
         '12,500 of 100,000 rows, 4,100/s, 21 s left, 2 set aside'
-        >>> in_words(progress.model_copy(update={"state": "paused"}), "running")
-        '12,500 of 100,000 rows, paused, 2 set aside'
+        >>> paused = progress.model_copy(update={"state": "paused", "note": "inventory"})
+        >>> in_words(paused, "running")
+        '12,500 of 100,000 rows, paused: inventory, 2 set aside'
         >>> in_words(progress, "completed"), in_words(progress, "cancelled")
         ('12,500 rows, 2 set aside', '12,500 of 100,000 rows, 2 set aside')
     """
-    rows = "row" if (progress.total or progress.rows) == 1 else "rows"
-    of_all = progress.total is not None and status != "completed"
-    parts = [
-        f"{progress.rows:,} of {progress.total:,} {rows}" if of_all else f"{progress.rows:,} {rows}"
-    ]
+    parts = [_rows(progress, status)]
     if status == "running" and progress.state != "running":
-        parts.append(progress.state)
+        parts.append(progress.state + (f": {progress.note}" if progress.note else ""))
     elif status == "running" and progress.rate:
         parts.append(f"{progress.rate:,.0f}/s")
         if progress.eta is not None:
@@ -109,6 +112,13 @@ def in_words(progress: SweepProgress, status: Status) -> str:
     if progress.dead_letters:
         parts.append(f"{progress.dead_letters:,} set aside")
     return ", ".join(parts)
+
+
+def _rows(progress: SweepProgress, status: Status) -> str:
+    rows = "row" if (progress.total or progress.rows) == 1 else "rows"
+    if progress.total is None or status == "completed":
+        return f"{progress.rows:,} {rows}"
+    return f"{progress.rows:,} of {progress.total:,} {rows}"
 
 
 def _time(seconds: float) -> str:
