@@ -207,7 +207,7 @@ class Bench:
                 f"{store}, killed: {subject.label} lost {end.lost:,}, repeated {end.repeated:,},"
                 f" resumed {when}"
             )
-            if not end.done:
+            if end.finished is None:
                 with contextlib.suppress(SideFailedError):  # the next measurement says it
                     await side.restart(_START_SECONDS)
 

@@ -30,11 +30,13 @@ class Launch:
         module: The side's module, such as `benchmarks.sides.bare`.
         python: The interpreter of its environment.
         options: What it's told: the products' URL, its folder, the servers.
+        environment: What its environment has beside this process's own.
     """
 
     module: str
     python: str
     options: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
@@ -51,12 +53,14 @@ class DrivenSide:
         timed: Whether it fires jobs by schedule.
         versions: The versions of what it uses.
         servers: The process ids of its own servers.
+        queue: A name that no earlier process of it had.
     """
 
     def __init__(self, launch: Launch) -> None:
         self.launch = launch
         self.name = launch.module.rpartition(".")[2]
         self.ways: Mapping[str, Sequence[str]] = {}
+        self.queue = ""
         self.timed = False
         self.versions: Mapping[str, str] = {}
         self.servers: Sequence[int] = ()
@@ -79,7 +83,8 @@ class DrivenSide:
             SideFailedError: It fails, or takes longer than the limit, in seconds.
         """
         self.launch.log.parent.mkdir(parents=True, exist_ok=True)
-        given = {**self.launch.options, "queue": f"{self.name}-{uuid.uuid4().hex[:8]}"}
+        self.queue = f"{self.name}-{uuid.uuid4().hex[:8]}"
+        given = {**self.launch.options, "queue": self.queue}
         options = [f"--{name}={value}" for name, value in given.items()]
         with self.launch.log.open("a") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -91,6 +96,7 @@ class DrivenSide:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,
+                env=os.environ | dict(self.launch.environment),
                 start_new_session=True,  # so that it's ended with all that it started
             )
         self._reading = asyncio.ensure_future(self._read(self._process))

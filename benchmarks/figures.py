@@ -127,7 +127,7 @@ class Killed:
         lost: How many of them were still drafts in the end.
         repeated: How many changes were made a second time.
         resumed: Seconds from the kill to the next change; None if there was none.
-        done: Whether the run said that it was done.
+        finished: Seconds from the kill until the run said that it was done; None if it never did.
     """
 
     subject: Subject
@@ -135,7 +135,7 @@ class Killed:
     lost: int
     repeated: int
     resumed: float | None
-    done: bool
+    finished: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ def _registrations(of: Sequence[Registered]) -> str:
 
 
 def _kills(of: Sequence[Killed]) -> str:
-    head = ["side", "database", "items", "lost", "repeated", "resumed after, s", "run"]
+    head = ["side", "database", "items", "lost", "repeated", "resumed after, s", "done after, s"]
     return _table(
         head,
         [
@@ -140,7 +140,7 @@ def _kills(of: Sequence[Killed]) -> str:
                 f"{each.lost:,}",
                 f"{each.repeated:,}",
                 _number(each.resumed),
-                "done" if each.done else "not done",
+                "never" if each.finished is None else _number(each.finished),
             ]
             for each in of
         ],
@@ -163,7 +163,7 @@ def _failures(of: Sequence[Failed]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    is_text: Callable[[str], bool] = {"side", "database", "run", "scenario", "why"}.__contains__
+    is_text: Callable[[str], bool] = {"side", "database", "scenario", "why"}.__contains__
     lines = [head, ["---" if is_text(name) else "--:" for name in head], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

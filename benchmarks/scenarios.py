@@ -143,7 +143,7 @@ class Aftermath:
     lost: int
     repeated: int
     resumed: float | None
-    done: bool
+    finished: float | None
 
 
 async def killed(place: Place, side: DrivenSide, way: str, count: int) -> Aftermath:
@@ -175,13 +175,12 @@ async def killed(place: Place, side: DrivenSide, way: str, count: int) -> Afterm
             elif publishing.done():
                 break
         await starting
-        done = True
-        try:
+        finished = None
+        with contextlib.suppress(SideFailedError):
             await publishing
-        except SideFailedError:
-            done = False
+            finished = time.monotonic() - killed_at
         published, changes = products.counts(first, count)
-        return Aftermath(count - published, changes - published, resumed, done)
+        return Aftermath(count - published, changes - published, resumed, finished)
     finally:
         publishing.cancel()
 

@@ -1,15 +1,19 @@
 """Euryale: the benchmark's application of `benchmarks.shop`, with the jobs of `benchmarks/jobs`."""
 
 import asyncio
+import contextlib
+import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
+import euryale.worker
 from benchmarks.bare_calls import CALLS
 from benchmarks.shop import PRODUCTS_URL, app
 from benchmarks.side import Side, arguments, main, until_input_ends
@@ -23,9 +27,11 @@ from euryale.server.connection import connect
 from euryale.sweeps.sql import metadata
 from euryale.worker import make_worker
 
+TUNING = "EURYALE_BENCHMARK_TUNING"
 FIRED = "fired"
 JOB = """
 from benchmarks.first_line import first_line
+import euryale.worker
 from benchmarks.bare_calls import CALLS
 from benchmarks.shop import ProductService
 from euryale import Container, ScheduledJobConfig
@@ -61,7 +67,7 @@ class Euryale(Side):
         "at once": ["gather", "each, bulk method"],
         "batches": ["a method for a page", "sweep", "sweep with undo"],
         "million": ["sweep", "sweep with undo"],
-        "killed": ["loop, idempotent", "gather", "sweep"],
+        "killed": ["loop", "loop, idempotent", "gather", "sweep"],
     }
 
     async def start(self) -> None:
@@ -137,6 +143,23 @@ def application(queue: str, jobs: str) -> Application:
     return replace(app, name=FIRED, task_queue=f"{queue}-{FIRED}", jobs=[JobSource(Path(jobs))])
 
 
+@contextlib.contextmanager
+def tuned(overrides: str) -> Iterator[None]:
+    """Other settings of the worker, as JSON; times are seconds."""
+    kept = euryale.worker.TUNING
+    euryale.worker.TUNING = {
+        **kept,
+        **{
+            name: timedelta(seconds=value) if name.endswith(("_timeout", "_interval")) else value
+            for name, value in json.loads(overrides).items()
+        },
+    }
+    try:
+        yield
+    finally:
+        euryale.worker.TUNING = kept
+
+
 async def work() -> None:
     """Serve as the worker until the input ends."""
     given = arguments()
@@ -146,7 +169,9 @@ async def work() -> None:
     plugin = EuryalePlugin(application(given.queue, given.jobs), root=root, apply_schedules=False)
     for error in plugin.registry.errors:
         raise error
-    async with make_worker(client, plugin):
+    with tuned(os.environ.get(TUNING, "{}")):
+        worker = make_worker(client, plugin)
+    async with worker:
         await until_input_ends()
 
 
