@@ -17,6 +17,12 @@ from euryale.services.activities import class_activities, service_activities
 from euryale.services.method import Method, ServiceDefinition
 from euryale.services.service import method_mark
 from euryale.services.service_container import ServiceContainer
+from euryale.sweeps.activities import sweep_activities
+from euryale.sweeps.declaration import declared_in, only_sweeps
+from euryale.sweeps.messages import COUNT, TAKE_BACK, WALK
+
+SWEEP_READS = frozenset({COUNT, WALK})
+"""The activities of a sweep that only read."""
 
 Kind = Literal["read", "mutation", "compensation"]
 
@@ -67,6 +73,11 @@ def known_activities(registry: Registry) -> dict[str, KnownActivity]:
         if mark is not None and mark.preview is not None:
             previews.add(activity_name(mark.preview))
         known.append(_of_activity(declared, mark))
+    for one in declared_in(registry.parts.activities).values():
+        if one.mark.kind == "step":
+            undo = "" if one.mark.undo is None else TAKE_BACK
+            known.append(KnownActivity(one.mark.name, "mutation", words=one.mark.words, undo=undo))
+            known.append(KnownActivity(TAKE_BACK, "compensation", words="take back {} rows"))
     found = {each.name: each for each in known}
     for name in compensations & found.keys():
         found[name] = replace(found[name], kind="compensation")
@@ -88,9 +99,15 @@ def rehearsal_activities(
         )
         for service in registry.services.values()
     ]
-    native = class_activities(container, registry.parts.activities)
+    classes = registry.parts.activities
+    native = class_activities(container, [each for each in classes if not only_sweeps(each)])
     return [
         *service_activities(container, services),
+        *(
+            each
+            for each in sweep_activities(container, classes)
+            if activity_name(each) in SWEEP_READS
+        ),
         *(each for each in native if known[activity_name(each)].kind == "read"),
     ]
 

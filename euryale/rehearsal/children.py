@@ -48,15 +48,27 @@ class RehearsedChild(workflow.ChildWorkflowHandle[Any, Any]):
 class StandInChild(workflow.ChildWorkflowHandle[Any, Any]):
     """What stands for a workflow that would be started, and isn't."""
 
-    def __init__(self, result: Any, child_id: str, signalled: SignalSent) -> None:
+    def __init__(
+        self,
+        result: Any,
+        child_id: str,
+        signalled: SignalSent,
+        *,
+        run_id: str | None = None,
+        outcome: Coroutine[Any, Any, Any] | None = None,
+    ) -> None:
         """Make it.
 
         Args:
             result: What it gives at once.
             child_id: The id that the workflow would have.
             signalled: Told of each signal that it would be sent.
+            run_id: What it is known by to who takes it back.
+            outcome: What to wait for instead of the result.
         """
-        super().__init__(_ready(result))
+        super().__init__(_ready(result) if outcome is None else outcome)
+        unlogged(self)
+        self._run_id = run_id
         self._id = child_id
         self._signalled = signalled
 
@@ -68,7 +80,7 @@ class StandInChild(workflow.ChildWorkflowHandle[Any, Any]):
     @property
     def first_execution_run_id(self) -> str | None:
         """See the base class."""
-        return None
+        return self._run_id
 
     async def signal(
         self, signal: Any, arg: Any = workflow, *, args: Sequence[Any] = (), **_: Any

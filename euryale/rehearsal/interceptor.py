@@ -24,15 +24,18 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
+from euryale.rehearsal.activities import SWEEP_READS
 from euryale.rehearsal.calls import Calls
 from euryale.rehearsal.children import RehearsedChild, StandInChild
 from euryale.rehearsal.notes import Notes, numbered
 from euryale.rehearsal.place import line_of
 from euryale.rehearsal.stage import Stage
+from euryale.rehearsal.sweeps import rehearsed_sweep
 from euryale.rehearsal.unknown import SawNoFurther, Unknown, unknown_of, unknowns_in
 from euryale.sagas.run_undo import LAST_RUN, UNDO_WORKFLOW
 from euryale.sagas.undo_report import UndoReport
 from euryale.services.durable_calls import ONE_BY_ONE_FUNCTION
+from euryale.sweeps.messages import SWEEP_WORKFLOW
 
 BLIND = "RehearsalBlind"
 """The type of the failure of a workflow that could not see further."""
@@ -124,6 +127,8 @@ class _Outbound(WorkflowOutboundInterceptor):
         if input.activity == LAST_RUN:  # a rehearsed child has one run
             return self._calls.answer(input.args[1])
         here = replace(input, task_queue=None, disable_eager_execution=False)
+        if input.activity in SWEEP_READS:
+            return self.next.start_activity(here)
         return self._calls.start(here, self.next.start_activity)
 
     def start_local_activity(
@@ -138,6 +143,8 @@ class _Outbound(WorkflowOutboundInterceptor):
         input: StartChildWorkflowInput,  # noqa: A002 -- Temporal's name
     ) -> workflow.ChildWorkflowHandle[Any, Any]:
         """Rehearse a workflow of the application, too; note the start of any other one."""
+        if input.workflow == SWEEP_WORKFLOW:
+            return await rehearsed_sweep(self.notes, input, self._own_id(input.id))
         key = self.notes.key()
         if input.workflow == UNDO_WORKFLOW:
             # It reads what was done in histories, and those of a rehearsal know of nothing.

@@ -61,6 +61,7 @@ class Noted:
         failed: Whether it failed on purpose.
         id: The id of the activity; empty where its caller gave it none.
         summary: What its caller says of it.
+        count: How many things it is about, where its arguments don't tell.
     """
 
     what: What
@@ -72,6 +73,7 @@ class Noted:
     failed: bool = False
     id: str = ""
     summary: str = ""
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,11 @@ class Stage:
         lines = [waiting_line(each) for each in self.under_way.values()]
         return self.relative(next(filter(None, reversed(lines)), ""))
 
+    def waits_in(self, workflow_id: str) -> str:
+        """The line that a workflow waits at; empty if it isn't known."""
+        coroutine = self.under_way.get(workflow_id)
+        return "" if coroutine is None else self.relative(waiting_line(coroutine))
+
     def is_own(self, workflow_id: str) -> bool:
         """Whether a workflow is one of the rehearsal's; the ids of all begin with that of one."""
         return f"{workflow_id}/".startswith(f"{self._workflow_id}/")
@@ -182,14 +189,20 @@ class Stage:
         """A line as seen from the project's root, if it lies below that."""
         return line.removeprefix(f"{self._root}/")
 
-    def note(self, key: Key, noted: Noted) -> None:
-        """Note something that a workflow would have done; nothing of one that saw no further."""
+    def note(self, key: Key, noted: Noted, by: str = "") -> None:
+        """Note something that a workflow would have done; nothing of one that saw no further.
+
+        Args:
+            key: The call.
+            noted: What it would have done.
+            by: The id of the workflow whose course it belongs to, where that is another one.
+        """
 
         def decide() -> None:
             self.noted[key] = noted
             if noted.what == "compensation":
                 self.taken_back.update(self._compensated(noted))
-            course = self._courses.setdefault(noted.workflow_id, _Course())
+            course = self._courses.setdefault(by or noted.workflow_id, _Course())
             course.changes.append((key, f"{noted.name} {noted.arguments}"))
 
         if noted.workflow_id not in self.blind:

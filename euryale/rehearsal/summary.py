@@ -29,7 +29,8 @@ class Group:
         what: What they are; see `Noted`.
         name: The activity's name.
         sentence: What they would do, such as `update 200 products`.
-        count: How many things they are about: calls, or the items of the lists that they are given.
+        count: How many things they are about: calls, the items of the lists that they are given, or
+            the rows of sweeps.
         common: The arguments that are the same in all of them.
         things: The first of the things that differ, in words.
         calls: The calls, in their order.
@@ -76,6 +77,8 @@ def _group(calls: Sequence[Noted], activities: Mapping[str, KnownActivity]) -> G
         else None
     )
     count = len(calls) if items is None else len(items)
+    if all(call.count is not None for call in calls):
+        count = sum(call.count or 0 for call in calls)
     common = _common(calls)
     if items is None:
         things = [_brief_call(call.arguments, common) for call in calls[:SHOWN]]

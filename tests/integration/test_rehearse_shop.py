@@ -148,3 +148,45 @@ async def test_a_failure_in_the_middle_leaves_what_was_published(
     left = len(seen.left_done)
     taken = sum(each.what == "compensation" for each in seen.noted)
     assert (left, taken) in {(50, 0), (0, 50)}
+
+
+async def test_a_sweep_is_rehearsed_by_a_count_and_its_first_rows_without_a_write(
+    client: Client, app: Euryale
+) -> None:
+    seen = await rehearsed(client, app, "recalculate-aggregates")
+    assert seen.end == "completed"
+    products = seen.outcome.result["products"]
+    assert products > 500
+    (group,) = groups(seen)
+    assert (group.name, group.count) == ("sales.recalculate", products)
+    assert group.sentence == f"recalculate the sales of {products} products"
+    async for store in read_only_store(Settings()):
+        async with store.session() as session:
+            ordered = set(await session.scalars(text("SELECT product_id FROM order_line_item")))
+    assert list(group.things) == sorted(ordered)[:10]
+    assert group.lines[0].startswith("workflows/recalculate_aggregates.py:")
+    assert seen.reads == {"sales.products": 1, "sales.count-changed": 1}
+
+
+async def test_a_sweep_is_taken_back_where_what_follows_it_fails(
+    client: Client, app: Euryale
+) -> None:
+    seen = await rehearsed(client, app, "recalculate-aggregates", "sales.count-changed")
+    assert seen.failed_on_purpose
+    assert [(each.what, each.name) for each in seen.noted] == [
+        ("mutation", "sales.recalculate"),
+        ("compensation", "euryale.sweep.take-back"),
+    ]
+    assert seen.left_done == ()
+    rows = seen.noted[0].count
+    assert rows
+    assert [group.sentence for group in groups(seen)] == [
+        f"recalculate the sales of {rows} products",
+        f"take back {rows} rows",
+    ]
+
+
+async def test_a_sweep_that_fails_on_purpose_does_nothing(client: Client, app: Euryale) -> None:
+    seen = await rehearsed(client, app, "recalculate-aggregates", "sales.recalculate")
+    assert (seen.failed_on_purpose, seen.left_done) == (True, ())
+    assert seen.end == "failed"
