@@ -23,7 +23,8 @@ DYNAMIC_CONFIG = (
     ),
 )
 """What a server for development or tests is started with. It is no example for a real cluster,
-where many shards share what one shard may do here."""
+where many shards share what one shard may do here; nor one for a server whose time is skipped: days
+would pass faster than their runs end."""
 
 
 def dynamic_config_arguments(*more: str) -> list[str]:

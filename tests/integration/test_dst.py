@@ -25,7 +25,6 @@ from temporalio.client import (
 from temporalio.testing import WorkflowEnvironment
 
 from euryale.config import Dst
-from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.time.calendars import CompiledSchedule, compile_calendars
 from euryale.time.clock import firings
 from euryale.time.cron import CronExpression
@@ -128,7 +127,10 @@ async def virtual() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
         dev_server_log_level="never",
-        dev_server_extra_args=dynamic_config_arguments("frontend.WorkflowTimeSkippingEnabled=true"),
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+        ],
     ) as environment:
         yield environment
 

@@ -19,8 +19,6 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
-from euryale.server.dynamic_config import dynamic_config_arguments
-
 pytestmark = pytest.mark.timeout(180)
 
 APP = """
@@ -122,7 +120,10 @@ async def limited(tmp_path: Path) -> AsyncIterator[Limited]:
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
         dev_server_log_level="never",
-        dev_server_extra_args=dynamic_config_arguments("frontend.WorkflowTimeSkippingEnabled=true"),
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+        ],
         data_converter=pydantic_data_converter,
     ) as environment:
         client = environment.client

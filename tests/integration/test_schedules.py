@@ -165,7 +165,10 @@ async def virtual() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
         dev_server_log_level="never",
-        dev_server_extra_args=dynamic_config_arguments("frontend.WorkflowTimeSkippingEnabled=true"),
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+        ],
         data_converter=pydantic_data_converter,
     ) as environment:
         yield environment

@@ -35,7 +35,6 @@ from euryale.errors import ReleaseSuperseded
 from euryale.runs.runs import runs_of
 from euryale.schedules.apply import Wish, apply
 from euryale.schedules.release import Release
-from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.watchdog.hooks import Hook, HookFailed, LogHook, MailHook, WebhookHook
 from euryale.watchdog.watch import Finding
 from euryale.watchdog.watchdog import WATCHDOG, WATCHDOG_WORKFLOW, Watchdog, WatchdogSchedule
@@ -390,7 +389,10 @@ async def virtual() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
         dev_server_log_level="never",
-        dev_server_extra_args=dynamic_config_arguments("frontend.WorkflowTimeSkippingEnabled=true"),
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+        ],
         data_converter=pydantic_data_converter,
     ) as environment:
         yield environment
