@@ -336,8 +336,12 @@ async def main(given: Sequence[str] | None = None) -> Bench:
     text = page(bench.figures, conditions)
     print(text)
     if told.into is not None:
-        into(told.into, text)
-        told.into.with_suffix(".svg").write_text(plot(bench.figures), encoding="utf-8")
+        picture = told.into.with_suffix(".svg")
+        picture.write_text(plot(bench.figures), encoding="utf-8")
+        into(
+            told.into,
+            f"![Items a second of each side, on a logarithmic scale]({picture.name})\n\n{text}",
+        )
     return bench
 
 

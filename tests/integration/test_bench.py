@@ -71,7 +71,9 @@ async def test_each_side_publishes_every_row_in_each_of_its_ways(
         assert f"| {figure.subject.label} | " in page
     plot = written.with_suffix(".svg").read_text(encoding="utf-8")
     assert plot.count("<rect") == len(published) + 1
-    assert page.split(BEGIN)[1].split(END)[0].strip() == capsys.readouterr().out.strip()
+    figures = page.split(BEGIN)[1].split(END)[0]
+    assert f"]({written.stem}.svg)" in figures
+    assert figures.strip().endswith(capsys.readouterr().out.strip())
 
 
 @pytest.mark.timeout(240)
