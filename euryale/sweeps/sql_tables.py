@@ -42,7 +42,8 @@ slabs = Table(
 undo_log = Table(
     "euryale_sweep_undo",
     metadata,
-    Column("slab", _Id, ForeignKey("euryale_sweep.id", ondelete="CASCADE"), primary_key=True),
+    # No foreign key: the database would look each row's slab up.
+    Column("slab", _Id, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("before", Text, nullable=False),
     Column("after", Text),

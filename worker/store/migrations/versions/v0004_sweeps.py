@@ -36,13 +36,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "euryale_sweep_undo",
-        sa.Column(
-            "slab",
-            _ID,
-            sa.ForeignKey("euryale_sweep.id", ondelete="CASCADE"),
-            primary_key=True,
-            nullable=False,
-        ),
+        # No foreign key: the database would look each row's slab up.
+        sa.Column("slab", _ID, primary_key=True, nullable=False),
         sa.Column("key", sa.Text(), primary_key=True, nullable=False),
         sa.Column("before", sa.Text(), nullable=False),
         sa.Column("after", sa.Text()),
