@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -253,6 +254,10 @@ async def run(bench: Bench, stores: Sequence[str], launches: Mapping[str, str]) 
         stores: The databases.
         launches: The interpreter of each side's environment, by the side's module.
     """
+    task = asyncio.current_task()
+    if task is not None:
+        # Ended from outside, it ends what it started, as after Ctrl-C.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="euryale-bench-")))
         address = join_address(HOST, free_port(HOST, FIRST_PORT))
