@@ -150,7 +150,11 @@ class EuryalePlugin(SimplePlugin):
         worker: Worker,
         next: Callable[[Worker], Awaitable[None]],  # noqa: A002
     ) -> None:
-        """Open the services, apply the schedules, and let the worker run."""
+        """Open the services, let the worker run, and apply the schedules meanwhile.
+
+        Runs that wait for a worker needn't wait for the schedules too. Where these can't be
+        applied, the worker ends with that error.
+        """
         for error in self.registry.errors:
             log.error("job file left out", action="job_left_out", **error.as_dict())
         for job in self.registry.jobs.values():
@@ -166,8 +170,9 @@ class EuryalePlugin(SimplePlugin):
                     "on what was taken back; runs say it in their memo in any case",
                 )
             if self._apply_schedules:
-                await self._apply(worker)
-            await next(worker)
+                await _beside(next(worker), self._apply(worker))
+            else:
+                await next(worker)
 
     @asynccontextmanager
     async def _serving(self, worker: Worker) -> AsyncIterator[None]:
@@ -249,6 +254,20 @@ class EuryalePlugin(SimplePlugin):
             allowed = inner.restrictions.with_passthrough_modules("euryale")
             inner = replace(inner, restrictions=allowed)
         return JobWorkflowRunner(self.registry, inner, self.registry.parts.workflows)
+
+
+async def _beside(running: Awaitable[None], doing: Awaitable[None]) -> None:
+    """Await what runs, and do something meanwhile; the error of either ends both."""
+    tasks = [asyncio.ensure_future(each) for each in (running, doing)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            await tasks[1]
+        await tasks[0]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _pydantic_unless_chosen(existing: DataConverter | None) -> DataConverter:
