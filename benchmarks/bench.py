@@ -89,7 +89,7 @@ class Sizes:
     herd: int = 200
     lead: timedelta = timedelta(seconds=20)
     jobs: int = 1_000
-    limit: float = 90
+    limit: float = 130  # Celery gives a killed worker's tasks to another after up to 100 s
 
 
 QUICK = Sizes(
