@@ -32,6 +32,7 @@ from euryale.schedules.apply import Applied, Wish, apply
 from euryale.schedules.held import held_schedules
 from euryale.schedules.release import Release
 from euryale.schedules.schedule import DesiredSchedule, desired_schedule
+from euryale.schedules.turn import apply_turn
 from euryale.server.dynamic_config import dynamic_config_arguments
 from euryale.worker import make_worker, serve
 
@@ -211,6 +212,47 @@ async def test_the_sample_application_loads_beside_its_broken_file() -> None:
     assert sorted(registry.jobs) == ["arguments", "cases", "impatient"]
     (error,) = registry.errors
     assert error.where.startswith("sample_jobs/broken.py:")
+
+
+async def test_a_worker_takes_runs_while_it_waits_to_apply_the_schedules(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    desired(tmp_path, app_name)
+    applied = asyncio.Event()
+
+    async def on_applied(_: Sequence[Applied]) -> None:
+        applied.set()
+
+    release = Release("a")
+    plugin = EuryalePlugin(
+        application(app_name), root=tmp_path, release=release, on_applied=on_applied
+    )
+    stop = asyncio.Event()
+    async with asyncio.timeout(40):
+        async with apply_turn(client, app_name, release):
+            serving = asyncio.create_task(serve(make_worker(client, plugin), stop))
+            run_id = f"{app_name}/nightly/by-hand"
+            await client.execute_workflow("nightly", id=run_id, task_queue=app_name)
+            assert not applied.is_set()
+        await applied.wait()
+        stop.set()
+        await serving
+
+
+async def test_a_worker_that_is_stopped_before_it_applied_the_schedules_ends(
+    client: Client, tmp_path: Path, app_name: str
+) -> None:
+    desired(tmp_path, app_name)
+    release = Release("a")
+    plugin = EuryalePlugin(application(app_name), root=tmp_path, release=release)
+    stop = asyncio.Event()
+    async with asyncio.timeout(40), apply_turn(client, app_name, release):
+        serving = asyncio.create_task(serve(make_worker(client, plugin), stop))
+        run_id = f"{app_name}/nightly/by-hand"
+        await client.execute_workflow("nightly", id=run_id, task_queue=app_name)
+        stop.set()
+        await serving
+    assert "nightly" not in await held_schedules(client, app_name)
 
 
 async def test_a_schedule_that_the_server_refuses_stops_neither_the_others_nor_the_worker(
