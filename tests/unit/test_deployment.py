@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from euryale.server.dynamic_config import DYNAMIC_CONFIG
 from euryale.worker import GRACE
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,15 @@ def test_a_worker_may_drain_before_it_is_killed() -> None:
 
 def test_a_worker_starts_after_the_tables_and_the_namespace_are_there() -> None:
     assert SERVICES["worker"]["depends_on"].keys() == {"temporal-namespace", "shop-migrate"}
+
+
+def test_the_clusters_settings_are_those_of_a_cluster_and_name_the_dev_servers_keys() -> None:
+    settings = yaml.safe_load(COMPOSE["configs"]["temporal-dynamic-config"]["content"])
+    assert all([*each] == ["value"] for (each,) in settings.values())
+    known = {value.partition("=")[0] for value in DYNAMIC_CONFIG} | {"limit.maxIDLength"}
+    assert settings.keys() <= known
+    # What one shard is allowed is no measure for hundreds of them.
+    assert not any("MaxPoll" in name for name in settings)
 
 
 @pytest.mark.parametrize("name", ["worker", "shop-migrate"])
