@@ -97,7 +97,10 @@ async def test_jobs_fire_and_are_registered_and_a_killed_run_loses_nothing(
         ]
     )
 
-    assert [figure for figure in found.figures if isinstance(figure, Failed)] == []
+    failed = {figure.subject.way: figure for figure in found.figures if isinstance(figure, Failed)}
+    # So few rows may be swept before anybody can kill the worker; then the benchmark says so.
+    assert failed.keys() <= {"sweep"}
+    assert all("before it was killed" in figure.reason for figure in failed.values())
     fired = {
         figure.subject.scenario: figure for figure in found.figures if isinstance(figure, Fired)
     }
@@ -109,5 +112,6 @@ async def test_jobs_fire_and_are_registered_and_a_killed_run_loses_nothing(
     registered = [figure for figure in found.figures if isinstance(figure, Registered)]
     assert [figure.jobs for figure in registered] == [SMALLEST.jobs]
     killed = [figure for figure in found.figures if isinstance(figure, Killed)]
-    assert [figure.subject.way for figure in killed] == list(Euryale.ways["killed"])
-    assert [(figure.lost, figure.finished is not None) for figure in killed] == [(0, True)] * 4
+    assert {figure.subject.way for figure in killed} | failed.keys() == set(Euryale.ways["killed"])
+    for figure in killed:
+        assert (figure.lost, figure.finished is not None) == (0, True)
