@@ -42,7 +42,10 @@ cli = typer.Typer(
     add_completion=False,
     # Errors are printed as sentences; see `screen.reporting`.
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # Boxes around the help would cost as much time as all the rest: they bring a Markdown parser.
+    rich_markup_mode=None,
+    # A wide terminal shows what a command does without cutting it off.
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 cli.command("dev")(dev)
 cli.command("worker")(worker)

@@ -19,7 +19,7 @@ AppOption = Annotated[
         "--app",
         envvar="EURYALE_APP",
         metavar="MODULE:NAME",
-        help="The application; by default what \\[tool.euryale] of pyproject.toml names.",
+        help="The application; by default what [tool.euryale] of pyproject.toml names.",
     ),
 ]
 

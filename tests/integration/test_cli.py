@@ -249,9 +249,9 @@ def worker(project: Path, temporal_address: str) -> Iterator[None]:
 @pytest.mark.parametrize("name", ["dev", "worker", "list", "run", "next", "check"])
 def test_every_option_names_its_environment_variable(name: str) -> None:
     done = CliRunner().invoke(cli, [name, "--help"], env={"TERM": "dumb", "COLUMNS": "300"})
-    lines = [line for line in done.output.splitlines() if re.match(r"\W*--[a-z]", line)]
-    unnamed = [line for line in lines if not re.search(r"\[env var: [A-Z_]+\]", line)]
-    assert [re.findall(r"--[a-z]+", line) for line in unnamed] == [["--help"]]
+    _, *options = re.split(r"\n  (?=-)", done.output)
+    unnamed = [option for option in options if not re.search(r"\[env\s+var:\s+[A-Z_]+", option)]
+    assert [re.findall(r"--[a-z]+", option) for option in unnamed] == [["--help"]]
     assert {"EURYALE_APP", "EURYALE_OUTPUT"} <= set(re.findall(r"[A-Z]+_[A-Z_]+", done.output))
 
 

@@ -1,5 +1,6 @@
 """How the command starts, before there is anything of it that could handle an interrupt."""
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -7,6 +8,29 @@ from types import ModuleType
 import pytest
 
 from euryale.__main__ import main
+
+HELP = """
+import sys
+from euryale.cli import cli
+
+try:
+    cli(["--help"], prog_name="euryale")
+except SystemExit:
+    print("modules:", *sys.modules)
+"""
+
+MOST_MODULES = 400
+"""Some 280 are needed, most of them Python's own; what is slow to import brings hundreds."""
+
+
+def test_help_imports_nothing_that_is_slow_to_import() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    shown, _, modules = done.stdout.partition("modules: ")
+    assert "rehearse" in shown
+    loaded = modules.split()
+    assert len(loaded) < MOST_MODULES
+    slow = {"temporalio", "pydantic", "markdown_it", "structlog", "httpx", "sqlalchemy"}
+    assert slow.isdisjoint(loaded)
 
 
 class Interrupting:
