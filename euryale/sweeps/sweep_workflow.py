@@ -75,7 +75,7 @@ class SweepWorkflow:
         self._begun = 0
         self._tempo = Tempo(workflow.now(), state.done.rows)
         self._told: datetime | None = None
-        self._told_state: State | None = None
+        self._told_state: tuple[State, str] | None = None
         self._failure: FailureError | None = None
         self._stopping = False
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -360,9 +360,9 @@ class SweepWorkflow:
     def _tell(self, state: State) -> None:
         progress = self._progress(state)
         workflow.set_current_details(details_of(progress))
-        changed = state != self._told_state
+        changed = (state, self._said) != self._told_state
         if changed or self._told is None or workflow.now() - self._told >= _TELL:
-            self._told, self._told_state = workflow.now(), state
+            self._told, self._told_state = workflow.now(), (state, self._said)
             workflow.upsert_memo({SWEEP_MEMO: progress.model_dump(mode="json")})
 
 
