@@ -215,7 +215,7 @@ class _LiveView:
             now = self._latest[run.handle.id]
             progress = now.progress
             if now.sweeps and progress.ended is None:
-                sweeps.append(Padding(_bars(now.sweeps), (0, 0, 0, 2)))
+                sweeps.append(Padding(sweep_bars(now.sweeps), (0, 0, 0, 2)))
             table.add_row(
                 self._mark(progress),
                 Text(run.name, style="bold"),
@@ -231,7 +231,7 @@ class _LiveView:
         return Text("✓" if done else "✗", style="green" if done else "red")
 
 
-def _bars(sweeps: Sequence[RunSweep]) -> Table:
+def sweep_bars(sweeps: Sequence[RunSweep]) -> Table:
     """A bar for each sweep; one of unknown length pulses."""
     table = Table.grid(padding=(0, 2, 0, 0))
     for sweep in sweeps:
