@@ -8,8 +8,11 @@ again fails its run, where Temporal alone would repeat the workflow task for eve
 
 import functools
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,9 @@ from euryale.runs.job_workflow import BLOCKED_FUNCTION, REGISTRY_FUNCTION, JobWo
 from euryale.runs.size_guard import SizeGuard
 from euryale.runs.under_way import UnderWay
 from euryale.sagas.run_undo import APP_FUNCTION
+
+LONGEST_TURN = timedelta(seconds=2)
+"""How long Temporal's worker lets a run keep its thread."""
 
 BLOCKS_ALLOWED = 3
 """Workflow tasks of one run that may block before it fails. One alone can be a busy machine."""
@@ -108,16 +114,32 @@ class _GuardedInstance(WorkflowInstance):
         self._job = det.info.workflow_type
         self._run_id = det.info.run_id
         self._blocked = blocked
+        # After two seconds Temporal's worker goes on without waiting for the thread's end. It would
+        # take the run out of its cache while that still moves, and then neither ever ends.
+        self._moving = threading.Lock()
 
     def activate(self, act: Any) -> Any:
         """Let the run go on, or fail it; never when it is only taken out of the worker's cache."""
+        with self._moving:
+            return self._activate(act)
+
+    def _activate(self, act: Any) -> Any:
         places = self._blocked.get(self._run_id, ())
         evicted = any(job.HasField("remove_from_cache") for job in act.jobs)
         if len(places) >= BLOCKS_ALLOWED and not evicted:
             del self._blocked[self._run_id]
             raise self._failure(places)
         blocks = len(places)
+        began = time.monotonic()
         completion = self._instance.activate(act)
+        took = time.monotonic() - began
+        if (
+            took > LONGEST_TURN.total_seconds()
+            and not evicted
+            and len(self._blocked.get(self._run_id, ())) == blocks
+        ):
+            # The interruption hit some other task than that of the handler.
+            self._blocked.setdefault(self._run_id, []).append(self._job)
         # An interrupted activation comes back as well, one block later; nobody hears it.
         interrupted = len(self._blocked.get(self._run_id, ())) > blocks
         if not interrupted and not evicted and not act.is_replaying:
@@ -129,7 +151,8 @@ class _GuardedInstance(WorkflowInstance):
             f"the handler of '{self._job}' kept its thread for over two seconds without awaiting "
             f"anything, {len(places)} times in a row",
             where=places[-1],
-            mend="move the work into a service's method; what a handler does itself must be quick",
+            mend="move the work into a service's method; what a handler does itself must be quick. "
+            "Where it begins tens of thousands of calls at once, let `container.each` begin them",
         )
         # Temporal's worker turns this one kind of error, raised by an activation, into the
         # failure of the run instead of the workflow task.

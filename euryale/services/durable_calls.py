@@ -8,9 +8,10 @@ here by the run's code and its history alone, so that a replay decides the same.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio import workflow
@@ -55,18 +56,43 @@ _WEIGHT = 16
 """Calls of one activity that its worker carries out at once, where there are several."""
 
 
+class _Done(asyncio.Future[Payload]):
+    """What a call's maker waits for.
+
+    A task that waits for it and is cancelled goes on waiting, so that the run knows whether the
+    call happened, and hears of the cancellation then. The answer of `cancel` says so to asyncio.
+    """
+
+    on_cancel: Callable[[], bool] | None = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Give the call up; whether nobody needs to wait for it any more."""
+        if self.on_cancel is not None and not self.on_cancel():
+            return False
+        return super().cancel(msg)
+
+    def end(self) -> None:
+        """Let the call end as a cancelled one."""
+        super().cancel()
+
+
 @dataclass(eq=False, slots=True)
 class _Call:
     """A call that waits for its activity, or is carried by one."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    done: asyncio.Future[Payload]
+    done: _Done
     number: int = 0
-    payload: Payload = field(default_factory=Payload)
+    payload: Payload | None = None
     words: str = ""
     wanted: bool = True
     on_unwanted: Callable[[], None] | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes of its arguments."""
+        return 0 if self.payload is None else self.payload.ByteSize()
 
 
 @dataclass(eq=False)
@@ -86,6 +112,8 @@ class DurableCalls:
 
     def __init__(self, retry: Retry) -> None:
         self._retry = retry
+        self._loop = asyncio.get_running_loop()
+        self._alone: bool | None = None
         self._places = asyncio.Semaphore(CALLS_AT_ONCE)
         self._task = -1
         self._task_bytes = 0
@@ -103,50 +131,20 @@ class DurableCalls:
             HistoryTooLong: The run has no room for another activity.
         """
         lane = self._lane(method)
-        one_by_one = ONE_BY_ONE_FUNCTION in workflow.extern_functions()
-        if one_by_one or not workflow.patched(PATCH):
+        if self._alone is None:
+            one_by_one = ONE_BY_ONE_FUNCTION in workflow.extern_functions()
+            self._alone = one_by_one or not workflow.patched(PATCH)
+        if self._alone:
             arguments = method.bind(args, kwargs)
             payload = encode(method, arguments)
             async with self._places:
                 await self._room_for(method, payload.ByteSize())
                 return await call_singly(method, lane.route, payload, summarize(arguments))
-        call = _Call(args, kwargs, asyncio.get_running_loop().create_future())
+        call = _Call(args, kwargs, _Done(loop=self._loop))
+        call.done.on_cancel = partial(_given_up, lane, call)
         lane.waiting.append(call)
         self._wake(lane)
-        return decode(method, await self._settled(method, call))
-
-    async def _settled(self, method: Method, call: _Call) -> Payload:
-        """Wait for what came of a call; of a mutation, also when the waiting is cancelled.
-
-        So the run knows whether it happened.
-        """
-        cancellation: asyncio.CancelledError | None = None
-        while not call.done.done():
-            try:
-                await asyncio.shield(call.done)
-            except asyncio.CancelledError as error:
-                if call.done.cancelled():
-                    raise
-                if cancellation is None:
-                    self._give_up(call)
-                cancellation = error
-                if method.mark.kind == "read":
-                    break
-            except Exception:  # noqa: BLE001, S110 -- told below, where nothing was cancelled
-                pass
-        if cancellation is not None:
-            call.done.cancel()
-            if call.done.done() and not call.done.cancelled():
-                call.done.exception()  # nobody hears of it: the run has moved on
-            raise cancellation
-        return call.done.result()
-
-    def _give_up(self, call: _Call) -> None:
-        call.wanted = False
-        if call.on_unwanted is not None:
-            call.on_unwanted()
-        else:
-            call.done.cancel()  # nobody has begun it
+        return decode(method, await call.done)
 
     def _lane(self, method: Method) -> _Lane:
         lane = self._lanes.get(method.activity)
@@ -171,11 +169,11 @@ class DurableCalls:
         """Send what waits, once a turn of the event loop has brought no further call."""
         if not lane.woken:
             lane.woken = True
-            asyncio.get_running_loop().call_soon(self._after_tick, lane, len(lane.waiting))
+            self._loop.call_soon(self._after_tick, lane, len(lane.waiting))
 
     def _after_tick(self, lane: _Lane, seen: int) -> None:
         if len(lane.waiting) != seen:
-            asyncio.get_running_loop().call_soon(self._after_tick, lane, len(lane.waiting))
+            self._loop.call_soon(self._after_tick, lane, len(lane.waiting))
             return
         lane.woken = False
         while lane.waiting:
@@ -187,9 +185,24 @@ class DurableCalls:
                 self._begin(lane, calls)
 
     def _begin(self, lane: _Lane, calls: list[_Call], attempts: int = 0) -> None:
-        task = asyncio.get_running_loop().create_task(self._carry_out(lane, calls, attempts))
+        lane.load += min(len(calls), _WEIGHT)
+        if not self._spawn(self._carry_out(lane, calls, attempts)):
+            for call in calls:
+                call.done.end()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Let something go on beside the run's own tasks; false where the run ends here.
+
+        It is being taken out of the worker's cache then, and no task may begin.
+        """
+        try:
+            task = self._loop.create_task(work)
+        except BaseException:  # noqa: BLE001 -- Temporal's own, which nobody else must see
+            work.close()
+            return False
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
+        return True
 
     def _take(self, lane: _Lane) -> list[_Call]:
         """The next calls that fit into one activity, their arguments written."""
@@ -200,16 +213,16 @@ class DurableCalls:
             if not call.wanted:
                 lane.waiting.popleft()
                 continue
-            if not call.number:
+            if call.payload is None:
                 try:
                     arguments = lane.method.bind(call.args, call.kwargs)
                     call.payload = encode(lane.method, arguments)
                 except Exception as error:  # noqa: BLE001 -- it is the caller's
                     lane.waiting.popleft()
-                    call.done.set_exception(error)
+                    _fail(call, error)
                     continue
                 call.words = summarize(arguments) if not taken else ""
-            size += call.payload.ByteSize()
+            size += call.size
             if taken and size > BYTES_TOGETHER:
                 break
             lane.waiting.popleft()
@@ -223,8 +236,6 @@ class DurableCalls:
 
     async def _carry_out(self, lane: _Lane, calls: list[_Call], attempts: int) -> None:
         """Carry out calls together; what is left of them afterwards waits again."""
-        weight = min(len(calls), _WEIGHT)
-        lane.load += weight
         left: set[_Call] = set()
         try:
             async with self._places:
@@ -235,14 +246,13 @@ class DurableCalls:
             left = self._end_all(lane, calls, sent.ends, attempts)
         except Exception as error:  # noqa: BLE001 -- it is the callers'
             for call in calls:
-                if not call.done.done():
-                    call.done.set_exception(error)
+                _fail(call, error)
         finally:
-            lane.load -= weight
+            lane.load -= min(len(calls), _WEIGHT)
             # The run is taken out of the worker's cache, or ends what is under way.
             for call in calls:
                 if call not in left:
-                    call.done.cancel()
+                    call.done.end()
         self._wake(lane)
 
     def _end_all(
@@ -264,13 +274,14 @@ class DurableCalls:
 
     async def _sent(self, lane: _Lane, calls: list[_Call], attempts: int) -> Sent:
         method, route = lane.method, lane.route
-        (first, *others) = calls
-        if not others and not attempts and self._local.takes(method, first.payload):
-            ended = await self._local.call(method, route, first.number, first.payload, first.words)
+        payloads = [call.payload for call in calls if call.payload is not None]
+        first = calls[0]
+        if len(calls) == 1 and not attempts and self._local.takes(method, payloads[0]):
+            ended = await self._local.call(method, route, first.number, payloads[0], first.words)
             if ended is not None:
                 return Sent((ended,))
             attempts = 1
-        await self._room_for(method, sum(call.payload.ByteSize() for call in calls))
+        await self._room_for(method, sum(call.size for call in calls))
         unwanted = 0
 
         def started(handle: asyncio.Task[Any]) -> None:
@@ -278,9 +289,7 @@ class DurableCalls:
                 nonlocal unwanted
                 unwanted += 1
                 if unwanted == len(calls):
-                    task = asyncio.get_running_loop().create_task(ask_to_end([handle]))
-                    self._sending.add(task)
-                    task.add_done_callback(self._sending.discard)
+                    self._spawn(ask_to_end([handle]))
 
             for call in calls:
                 call.on_unwanted = one_less
@@ -292,7 +301,7 @@ class DurableCalls:
             route,
             route.activity,
             [call.number for call in calls],
-            [call.payload for call in calls],
+            payloads,
             attempts=attempts,
             summary=first.words,
             started=started,
@@ -306,15 +315,15 @@ class DurableCalls:
                 await workflow.sleep(wait_before(self._retry, attempts))
             except asyncio.CancelledError:
                 for call in calls:
-                    call.done.cancel()
+                    call.done.end()
                 raise
             wanted = [call for call in calls if call.wanted]
             if wanted:
                 self._begin(lane, wanted, attempts)
 
-        task = asyncio.get_running_loop().create_task(begin())
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        if not self._spawn(begin()):
+            for call in calls:
+                call.done.end()
 
     async def _room_for(self, method: Method, size: int) -> None:
         """Refuse an activity when the history is full; put one off when the task is."""
@@ -338,6 +347,21 @@ class DurableCalls:
             await workflow.sleep(timedelta(milliseconds=1))
 
 
+def _given_up(lane: _Lane, call: _Call) -> bool:
+    """Note that nobody waits for a call any more; whether it needn't be waited for."""
+    if call.wanted:
+        call.wanted = False
+        if call.on_unwanted is not None:
+            call.on_unwanted()
+    return call.on_unwanted is None or lane.method.mark.kind == "read"
+
+
+def _fail(call: _Call, error: Exception) -> None:
+    if not call.done.done():
+        call.done.set_exception(error)
+        call.done.exception()  # so that nobody misses who hears of it: it may have been given up
+
+
 def _end(method: Method, call: _Call, ended: Ended) -> None:
     if call.done.done():
         return
@@ -346,11 +370,10 @@ def _end(method: Method, call: _Call, ended: Ended) -> None:
     elif isinstance(ended.error, ActivityError):
         failed = call_failed(method, ended.error)
         failed.__cause__ = ended.error
-        call.done.set_exception(failed)
-    elif ended.error is not None:
-        call.done.set_exception(ended.error)
+        _fail(call, failed)
+    elif isinstance(ended.error, Exception):
+        _fail(call, ended.error)
     elif ended.failed is not None:
-        failed = CallFailed(method.activity, ended.failed.message, type=ended.failed.type)
-        call.done.set_exception(failed)
+        _fail(call, CallFailed(method.activity, ended.failed.message, type=ended.failed.type))
     else:
-        call.done.cancel()
+        call.done.end()

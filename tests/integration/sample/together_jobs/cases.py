@@ -120,6 +120,11 @@ async def a_great_many(container: Container, ledger: LedgerService, count: int) 
 
 
 @case
+async def a_great_many_in_turns(container: Container, ledger: LedgerService, count: int) -> int:
+    return len(await container.each(range(count), ledger.nothing))
+
+
+@case
 async def puts(_: Container, ledger: LedgerService, names: list[str]) -> list[Any]:
     return [await told(ledger.put(name)) for name in names]
 
