@@ -14,7 +14,7 @@ from euryale.server.connection import connect
 from euryale.testing.event_log import EventLog
 from euryale.testing.fault import Plan
 from euryale.testing.injection import InjectionPlugin, Injector
-from euryale.worker import EAGER_ACTIVITIES
+from euryale.worker import TUNING
 
 _STICKY = timedelta(milliseconds=500)
 """How long the server waits for a killed worker to go on with a run that it held."""
@@ -60,7 +60,6 @@ async def serve_case(assignment: Assignment) -> None:
         plugins=[plugin, InjectionPlugin(injector, project.app.queue)],
         # Temporal's default would read the code of everything that is loaded.
         build_id="proof",
-        max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
-        sticky_queue_schedule_to_start_timeout=_STICKY,
+        **{**TUNING, "sticky_queue_schedule_to_start_timeout": _STICKY},
     )
     await worker.run()
