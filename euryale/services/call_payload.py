@@ -3,13 +3,13 @@
 from typing import Any
 
 from pydantic import ValidationError
-from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from euryale.errors import PayloadTooLarge
 from euryale.runs.limits import PAYLOAD_LIMIT
 from euryale.services.method import Method
+from euryale.services.quick_json import QuickJson
 
 
 class CallFailed(ApplicationError):
@@ -28,17 +28,21 @@ class CallFailed(ApplicationError):
         self.call = call
 
 
-def encode(method: Method, arguments: dict[str, Any]) -> Payload:
+def encode(quick: QuickJson, method: Method, arguments: dict[str, Any]) -> Payload:
     """Write the arguments as they will travel, and check that the method takes what arrives.
+
+    Args:
+        quick: The run's payload converter.
+        method: The method.
+        arguments: Its arguments by name.
 
     Raises:
         ArgumentsInvalid: They don't fit the method's parameters.
         PayloadTooLarge: They are more than Temporal carries.
     """
-    converter = workflow.payload_converter()
     try:
-        payload = converter.to_payload(arguments)
-        converter.from_payload(payload, method.arguments_type)
+        payload = quick.to_payload(arguments)
+        quick.from_payload(payload, method.arguments_type)
     except ValidationError as error:
         raise method.refusal(error) from None
     except (TypeError, ValueError) as error:
@@ -51,11 +55,6 @@ def encode(method: Method, arguments: dict[str, Any]) -> Payload:
             mend="pass ids and let the service read the rest, or pass fewer items in one call",
         )
     return payload
-
-
-def decode(method: Method, payload: Payload) -> Any:
-    """What the method returned."""
-    return workflow.payload_converter().from_payload(payload, method.result_type)
 
 
 def call_failed(method: Method, error: ActivityError) -> CallFailed:

@@ -31,10 +31,11 @@ from euryale.runs.limits import (
 from euryale.sagas.run_clock import next_number
 from euryale.sagas.settlement import ask_to_end
 from euryale.services.call_ids import as_many_as_fit
-from euryale.services.call_payload import CallFailed, call_failed, decode, encode
+from euryale.services.call_payload import CallFailed, call_failed, encode
 from euryale.services.call_sending import Ended, Route, Sent, send, wait_before
 from euryale.services.local_calls import LocalCalls
 from euryale.services.method import Method, summarize
+from euryale.services.quick_json import QuickJson
 from euryale.services.single_calls import call_singly
 
 HEARTBEAT_TIMEOUT = {"read": timedelta(seconds=10), "mutation": timedelta(seconds=30)}
@@ -113,6 +114,7 @@ class DurableCalls:
     def __init__(self, retry: Retry) -> None:
         self._retry = retry
         self._loop = asyncio.get_running_loop()
+        self._quick = QuickJson(workflow.payload_converter())
         self._alone: bool | None = None
         self._places = asyncio.Semaphore(CALLS_AT_ONCE)
         self._task = -1
@@ -136,15 +138,16 @@ class DurableCalls:
             self._alone = one_by_one or not workflow.patched(PATCH)
         if self._alone:
             arguments = method.bind(args, kwargs)
-            payload = encode(method, arguments)
+            payload = encode(self._quick, method, arguments)
             async with self._places:
                 await self._room_for(method, payload.ByteSize())
-                return await call_singly(method, lane.route, payload, summarize(arguments))
+                returned = await call_singly(method, lane.route, payload, summarize(arguments))
+                return self._quick.from_payload(returned, method.result_type)
         call = _Call(args, kwargs, _Done(loop=self._loop))
         call.done.on_cancel = partial(_given_up, lane, call)
         lane.waiting.append(call)
         self._wake(lane)
-        return decode(method, await call.done)
+        return self._quick.from_payload(await call.done, method.result_type)
 
     def _lane(self, method: Method) -> _Lane:
         lane = self._lanes.get(method.activity)
@@ -216,7 +219,7 @@ class DurableCalls:
             if call.payload is None:
                 try:
                     arguments = lane.method.bind(call.args, call.kwargs)
-                    call.payload = encode(lane.method, arguments)
+                    call.payload = encode(self._quick, lane.method, arguments)
                 except Exception as error:  # noqa: BLE001 -- it is the caller's
                     lane.waiting.popleft()
                     _fail(call, error)

@@ -16,6 +16,7 @@ from euryale.services.bundle_attempt import BundleAttempt, attempts_before
 from euryale.services.idempotency import CurrentCall, carrying_out, key_of
 from euryale.services.method import Method
 from euryale.services.payload_bundle import is_bundle
+from euryale.services.quick_json import QuickJson
 from euryale.services.service_container import ServiceContainer
 from euryale.services.undo_record import recording, with_given, with_undo
 
@@ -98,9 +99,9 @@ class MethodActivity:
     async def _many(
         self, payloads: Sequence[Payload], calls: Sequence[CurrentCall]
     ) -> list[Payload | Exception]:
-        converter = activity.payload_converter()
+        converter = QuickJson(activity.payload_converter())
         bulk = [
-            BulkCall(self._given(payload), call.key, call.attempt)
+            BulkCall(self._given(payload, converter), call.key, call.attempt)
             for payload, call in zip(payloads, calls, strict=True)
         ]
         async with self._container.activity_scope() as scope:
@@ -114,8 +115,8 @@ class MethodActivity:
             ]
 
     async def _carry_out(self, payload: Payload) -> Payload:
-        converter = activity.payload_converter()
-        given = self._given(payload)
+        converter = QuickJson(activity.payload_converter())
+        given = self._given(payload, converter)
         async with self._container.activity_scope() as scope:
             with recording() as record:
                 result = await self._method.call_with(await scope.get(self._service), given)
@@ -125,9 +126,8 @@ class MethodActivity:
             refuse_if_too_large(self._method.activity, returned)
         return returned
 
-    def _given(self, payload: Payload) -> Any:
+    def _given(self, payload: Payload, converter: QuickJson) -> Any:
         try:
-            converter = activity.payload_converter()
             return converter.from_payload(payload, self._method.arguments_type)
         except ValidationError as error:
             # A call that was recorded before a release must still fit the method after it.

@@ -12,7 +12,8 @@ from temporalio.api.common.v1 import Payload, Payloads
 METADATA_KEY = "euryale-bundle"
 
 _ENCODING = "encoding"
-_JSON = (b"json/plain", b"json/protobuf")
+_PLAIN = b"json/plain"
+_JSON = (_PLAIN, b"json/protobuf")
 _NULL = b"binary/null"
 
 
@@ -29,12 +30,14 @@ def pack(payloads: Sequence[Payload]) -> Payload:
     parts = [_shown(payload) for payload in payloads]
     index = Payloads(
         payloads=[
-            Payload(metadata=payload.metadata, data=str(len(part)).encode())
+            Payload(data=b"%d" % len(part))
+            if _is_plain(payload)
+            else Payload(metadata=payload.metadata, data=b"%d" % len(part))
             for payload, part in zip(payloads, parts, strict=True)
         ]
     )
     return Payload(
-        metadata={_ENCODING: b"json/plain", METADATA_KEY: index.SerializeToString()},
+        metadata={_ENCODING: _PLAIN, METADATA_KEY: index.SerializeToString()},
         data=b"[" + b",".join(parts) + b"]",
     )
 
@@ -50,13 +53,23 @@ def unpack(bundle: Payload) -> tuple[Payload, ...]:
     if data is None:
         return (bundle,)
     found: list[Payload] = []
+    text = bundle.data
     begin = 1
     for entry in Payloads.FromString(data).payloads:
         end = begin + int(entry.data)
-        entry.data = _meant(entry, bundle.data[begin:end])
+        part = text[begin:end]
+        if entry.metadata:
+            entry.data = _meant(entry, part)
+        else:
+            entry = Payload(metadata={_ENCODING: _PLAIN}, data=part)  # noqa: PLW2901 -- as it went in
         found.append(entry)
         begin = end + 1
     return tuple(found)
+
+
+def _is_plain(payload: Payload) -> bool:
+    """Whether it says nothing of itself but that it is JSON, as nearly all do."""
+    return len(payload.metadata) == 1 and payload.metadata.get(_ENCODING) == _PLAIN
 
 
 def _shown(payload: Payload) -> bytes:

@@ -3,20 +3,18 @@
 It is kept for their replay, and for rehearsals, which look at each call where it is made.
 """
 
-from typing import Any
-
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
 from euryale.sagas.settlement import settle
-from euryale.services.call_payload import call_failed, decode
+from euryale.services.call_payload import call_failed
 from euryale.services.call_sending import Route
 from euryale.services.method import Method
 
 
-async def call_singly(method: Method, route: Route, payload: Payload, words: str) -> Any:
+async def call_singly(method: Method, route: Route, payload: Payload, words: str) -> Payload:
     """Let an activity carry one call, under the id that Temporal gives it."""
     handle = workflow.start_activity(
         method.activity,
@@ -35,4 +33,5 @@ async def call_singly(method: Method, route: Route, payload: Payload, words: str
         raise call_failed(method, settlement.error) from settlement.error
     if settlement.error is not None:
         raise settlement.error
-    return decode(method, settlement.result.payload)
+    returned: Payload = settlement.result.payload
+    return returned

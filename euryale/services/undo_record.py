@@ -10,7 +10,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadConverter
+
+from euryale.services.quick_json import QuickJson
 
 METADATA_KEY = "euryale-undo"
 
@@ -50,7 +51,7 @@ def recording() -> Iterator[_Record]:
         _record.reset(token)
 
 
-def with_undo(payload: Payload, value: Any, converter: PayloadConverter) -> Payload:
+def with_undo(payload: Payload, value: Any, converter: QuickJson) -> Payload:
     """The payload of a result, with what was recorded; unchanged where nothing was."""
     if value is not None:
         payload.metadata[METADATA_KEY] = converter.to_payload(value).SerializeToString()
