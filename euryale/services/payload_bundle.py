@@ -61,7 +61,8 @@ def unpack(bundle: Payload) -> tuple[Payload, ...]:
         if entry.metadata:
             entry.data = _meant(entry, part)
         else:
-            entry = Payload(metadata={_ENCODING: _PLAIN}, data=part)  # noqa: PLW2901 -- as it went in
+            entry.data = part
+            entry.metadata[_ENCODING] = _PLAIN
         found.append(entry)
         begin = end + 1
     return tuple(found)
