@@ -130,7 +130,9 @@ async def _retrying(run: WorkflowHandle[Any, Any], progress: Progress) -> tuple[
 def _may_come_back(error: RPCError) -> bool:
     """Whether the server is only away; not where it is this task that gave the call up."""
     task = asyncio.current_task()
-    return error.status in _AWAY and not (task is not None and task.cancelling())
+    # A connection that breaks in the middle of an answer has no status of its own.
+    broken = error.status is RPCStatusCode.UNKNOWN and error.message == "transport error"
+    return (error.status in _AWAY or broken) and not (task is not None and task.cancelling())
 
 
 async def until_ended(client: Client, workflow_id: str, run_id: str) -> None:

@@ -1,14 +1,12 @@
 """A shop to be shaken: a database, a Temporal namespace and a worker process of its own."""
 
 import asyncio
-import json
 import shutil
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType, PendingActivityState
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -154,23 +152,3 @@ class Shop:
 
     async def _client(self) -> Client:
         return await connect(address=self._address, namespace=self._namespace)
-
-
-def attempts_by_product(history: Iterable[HistoryEvent]) -> list[tuple[str, int]]:
-    """The product and the last attempt's number of each `product.update` that finished."""
-    scheduled: dict[int, str] = {}
-    attempts: dict[int, int] = {}
-    found: list[tuple[str, int]] = []
-    for event in history:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            call = event.activity_task_scheduled_event_attributes
-            if call.activity_type.name == "product.update":
-                scheduled[event.event_id] = json.loads(call.input.payloads[0].data)["product_id"]
-        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-            started = event.activity_task_started_event_attributes
-            attempts[started.scheduled_event_id] = started.attempt
-        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-            begun = event.activity_task_completed_event_attributes.scheduled_event_id
-            if begun in scheduled:
-                found.append((scheduled[begun], attempts[begun]))
-    return found
