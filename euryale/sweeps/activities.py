@@ -168,7 +168,9 @@ async def _carry_out(
     def is_over(cursor: Cursor) -> bool:
         nonlocal first, told
         first, told = first or cursor, cursor
-        return stopping.is_set() or time.monotonic() >= end
+        # Not before it has come further: what fails is looked for by halves, and a turn that ended
+        # in the middle of that would have the next one begin the search anew, for ever.
+        return stopping.is_set() or (cursor != first and time.monotonic() >= end)
 
     async def beat() -> None:
         while True:

@@ -101,6 +101,7 @@ class PlannedSlab(_Frozen):
         rows: Rows of it that are counted already, since it was interrupted.
         dead: The same for those that were set aside.
         parts: Of how many slabs it is, which are gone over as one since that takes a moment only.
+        begun: Whether an activity was given it, so that the store may know it by its bounds.
     """
 
     number: int
@@ -109,6 +110,7 @@ class PlannedSlab(_Frozen):
     rows: int = 0
     dead: int = 0
     parts: int = 1
+    begun: bool = False
 
 
 class SweepState(_Frozen):

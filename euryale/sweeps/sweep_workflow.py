@@ -5,7 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    RetryState,
+    is_cancelled_exception,
+)
 
 from euryale.config import Retry
 from euryale.errors import RowsSetAside, SweepStopped
@@ -173,7 +179,7 @@ class SweepWorkflow:
         if self._paused or self._is_long:
             return
         while self._slabs and len(self._running) < self._input.concurrency:
-            slab = self._next()
+            slab = self._next().model_copy(update={"begun": True})
             self._begun += 1
             self._running[slab.number] = asyncio.ensure_future(self._go_over(slab))
         is_walking = self._walking is not None and not self._walking.done()
@@ -188,11 +194,11 @@ class SweepWorkflow:
         """
         slab = self._slabs.pop(0)
         most = min(int(self._pace * _MOMENT.total_seconds() / self._input.slab), _MOST_PARTS)
-        if slab.rows or slab.dead:
+        if slab.begun:
             return slab
         # What is left is shared by all who are at work, so that they end together.
         most = min(most, (len(self._slabs) + 1) // self._input.concurrency)
-        while slab.parts < most and self._slabs and not self._slabs[0].parts > 1:
+        while slab.parts < most and self._slabs and not self._slabs[0].begun:
             if self._slabs[0].after != slab.until:
                 break
             until = self._slabs.pop(0).until
@@ -226,7 +232,7 @@ class SweepWorkflow:
         try:
             done = await _ended(handle)
         except ActivityError as error:
-            if not self._stopping:
+            if not (self._stopping or _was_stopped(error)):
                 self._failure = self._failure or error
             self._slabs.insert(0, slab)
         else:
@@ -410,6 +416,14 @@ def _failed(error: Any, done: SweepResult) -> ApplicationError:
     return ApplicationError(
         str(error), done.model_dump(mode="json"), type=type(error).__name__, non_retryable=True
     )
+
+
+def _was_stopped(error: ActivityError) -> bool:
+    """Whether a slab ended because its sweep asked it to stop, as only the sweep does.
+
+    One that no worker was at is cancelled at once, and one that fails isn't tried again.
+    """
+    return is_cancelled_exception(error) or error.retry_state == RetryState.CANCEL_REQUESTED
 
 
 async def _ended(handle: workflow.ActivityHandle[SlabDone]) -> SlabDone:

@@ -1,5 +1,6 @@
 """Sweeps over real databases: each row once, whatever happens meanwhile."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -239,6 +240,19 @@ async def test_a_step_that_fails_for_every_row_stops_the_sweep(
     assert count(shelf, dead_letters) == 1_001
 
 
+async def test_a_row_whose_refusal_takes_long_is_set_aside_all_the_same(
+    sweeping: Sweeping, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("euryale.sweeps.activities.TURN", timedelta(seconds=0.2))
+    shelf.fill(300)
+    bad = update(item).where(item.c.id == id_of(0)).values(label="bad")
+    shelf.run(lambda one: one.execute(bad))
+    asked = {"step": "slow_to_refuse", "slab": 300, "batch": 256}
+    async with asyncio.timeout(30):
+        result = await sweeping.swept(**asked, dead_letters="keep")
+    assert (result.rows, result.dead_letters) == (299, 1)
+
+
 async def test_an_outage_sets_nothing_aside(by_either: Sweeping, shelf: Shelf) -> None:
     shelf.fill(200)
     by_either.stage.away = 3
@@ -272,6 +286,53 @@ async def test_a_paused_sweep_stops_after_its_batch_and_goes_on_where_it_was(
     assert result.rows == 1_000
     assert touched(shelf) == {1}
     assert count(shelf, slabs) == result.slabs == 2
+
+
+async def test_a_sweep_that_waits_for_its_store_can_be_paused(
+    sweeping: Sweeping, shelf: Shelf
+) -> None:
+    shelf.fill(50)
+    sweeping.stage.away = 1_000
+    handle = await sweeping.start(step="unreachable")
+    child = await sweeping.begun_child(handle, "unreachable")
+    async with asyncio.timeout(20):
+        while sweeping.stage.away > 997:
+            await asyncio.sleep(0.02)
+    await child.signal("pause")
+    await until_paused(sweeping, child)
+    sweeping.stage.away = 0
+    await child.signal("resume")
+    (result,) = await handle.result()
+    assert (result.rows, result.dead_letters) == (50, 0)
+
+
+async def test_a_slab_that_was_begun_is_not_taken_together_with_another(
+    sweeping: Sweeping, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shelf.engine.dialect.name == "sqlite":
+        pytest.skip("two batches are held up at once")
+    monkeypatch.setattr("euryale.sweeps.sweep_workflow._MOST_PARTS", 100)
+    monkeypatch.setattr("euryale.sweeps.sweep_workflow._MOMENT", timedelta(hours=1))
+    stage = sweeping.stage
+    shelf.fill(1_000)
+    stage.away = 1
+    handle = await sweeping.start(query="every", step="cut_off", slab=100, concurrency=2)
+    await stage.reached.wait()
+    child = await sweeping.begun_child(handle, "cut-off")
+    await child.signal("pause")
+    await until_asked_to_stop(child)
+    stage.go.set()
+    async with asyncio.timeout(20):
+        while (await sweeping.progress(child)).rows == 0:
+            await asyncio.sleep(0.02)
+    # The first slab, with nothing done, goes back in front of the second, which is half done.
+    stage.gone.set()
+    await until_paused(sweeping, child)
+    stage.away = 0
+    await child.signal("resume")
+    (result,) = await handle.result()
+    assert (result.rows, result.slabs) == (1_000, 10)
+    assert touched(shelf) == {1}
 
 
 async def test_a_cancelled_run_ends_its_sweep_after_a_batch_and_can_be_taken_back(

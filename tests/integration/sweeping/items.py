@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import case, select, update
-from sweeping.shelf import Shelf, item
+from sweeping.shelf import Shelf, id_of, item
 from temporalio import activity
 
 from euryale import sweep_query, sweep_step
@@ -33,6 +33,7 @@ class Stage:
     """Batches after which every further one is held up until `go` is set."""
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def pass_by(self) -> None:
         self.batches += 1
@@ -136,6 +137,26 @@ class ItemSweeps:
             self._stage.away -= 1
             raise ConnectionError("the warehouse is away")
         batch.update(state="done")
+
+    @sweep_step("item.slow-to-refuse")
+    async def slow_to_refuse(self, batch: Batch) -> None:
+        if (await batch.rows())[0].label.startswith("bad"):
+            await asyncio.sleep(0.1)
+            raise ValueError("the first is refused")
+        batch.update(state="done", touched=item.c.touched + 1)
+
+    @sweep_step("item.cut-off", undo="restore")
+    async def cut_off(self, batch: Batch) -> None:
+        """The first slab gets nowhere as long as something is away; another one is held up."""
+        stage = self._stage
+        first = (await batch.rows())[0].id
+        if stage.away and first == id_of(0):
+            await stage.gone.wait()
+            raise ConnectionError("the warehouse is away")
+        if first == id_of(150):
+            stage.reached.set()
+            await stage.go.wait()
+        batch.update(state="done", touched=item.c.touched + 1)
 
     @sweep_step("item.rekey")
     async def rekey(self, batch: Batch) -> None:
