@@ -145,6 +145,16 @@ def define_service(name: str, provides: type) -> ServiceDefinition:
             mend="use a name without dots and slashes, such as 'product'",
         )
     members = dict(inspect.getmembers(provides, inspect.iscoroutinefunction))
+    for attribute, member in members.items():
+        named = method_mark(member).bulk
+        # Before the others are read: a bulk method that is not named by a mark is one of them.
+        if named is not None and named not in members:
+            raise ServiceInvalid(
+                f"{name}.{attribute} names '{named}' as its bulk method, which is no "
+                f"async method of {provides.__qualname__}",
+                where=f"{provides.__module__}.{provides.__qualname__}.{attribute}",
+                mend="write one that takes a sequence of BulkCall, or leave bulk= out",
+            )
     # These are called with calls, by the worker alone.
     bulk = {method_mark(member).bulk for member in members.values()}
     methods = {
@@ -162,13 +172,6 @@ def define_service(name: str, provides: type) -> ServiceDefinition:
                     where=where,
                     mend=f"name one of: {', '.join(sorted(methods))}",
                 )
-        if method.mark.bulk is not None and method.mark.bulk not in members:
-            raise ServiceInvalid(
-                f"{name}.{attribute} names '{method.mark.bulk}' as its bulk method, which is no "
-                f"async method of {provides.__qualname__}",
-                where=where,
-                mend="write one that takes a sequence of BulkCall, or leave bulk= out",
-            )
         if method.mark.undo is not None:
             _check_undo(method, methods[method.mark.undo], where)
         if method.mark.preview is not None:
