@@ -170,6 +170,12 @@ def _declared(cls: type, name: str, member: Callable[..., Any], mark: SweepMark)
             where=where,
             mend="a query may take one input; a step takes the batch, and then the same input",
         )
+    if isinstance(mark.undo, str) and mark.undo != "restore":
+        raise SweepInvalid(
+            f"the undo of '{mark.name}' is '{mark.undo}'",
+            where=where,
+            mend='write undo="restore", or name the method itself, without quotes',
+        )
     if callable(mark.undo) and getattr(cls, mark.undo.__name__, None) is not mark.undo:
         raise SweepInvalid(
             f"the undo of '{mark.name}' is no method of {cls.__qualname__}",

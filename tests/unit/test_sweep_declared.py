@@ -80,6 +80,15 @@ def test_a_name_that_is_borne_twice_is_refused() -> None:
         declared_in([Good, Again])
 
 
+def test_an_undo_that_is_a_mistyped_word_is_refused() -> None:
+    class Bad:
+        @sweep_step("thing.bad", undo="restor")  # type: ignore[arg-type]
+        async def bad(self, batch: Batch) -> None: ...
+
+    with pytest.raises(SweepInvalid, match=r"'thing\.bad' is 'restor'"):
+        declared_in([Bad])
+
+
 def test_a_step_that_is_not_async_is_refused() -> None:
     class Bad:
         @sweep_step("thing.bad")  # type: ignore[type-var]
