@@ -11,7 +11,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session, sessionmaker
+
+from euryale.errors import SweepInvalid
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -55,9 +58,20 @@ class Database:
 
     Args:
         given: What the application gave.
+
+    Raises:
+        SweepInvalid: It is something else of SQLAlchemy's.
     """
 
     def __init__(self, given: Engine | Store) -> None:
+        # They have a `begin` as well, but what that gives is no session.
+        if isinstance(given, (AsyncEngine, AsyncSession, Session, sessionmaker)):
+            raise SweepInvalid(
+                f"a sweep can't begin transactions by this: {type(given).__name__}",
+                where="Rows(database, …)",
+                mend="give it an Engine, or an async_sessionmaker, "
+                "such as async_sessionmaker(engine)",
+            )
         self._given = given
 
     def writing(self) -> AbstractAsyncContextManager[Transaction]:

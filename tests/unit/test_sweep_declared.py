@@ -21,7 +21,8 @@ from sqlalchemy import (
     create_engine,
     select,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from euryale import sweep_query, sweep_step
 from euryale.errors import SweepInvalid, SweepKeyInvalid
@@ -78,6 +79,16 @@ def test_a_name_that_is_borne_twice_is_refused() -> None:
 
     with pytest.raises(SweepInvalid, match="is borne by"):
         declared_in([Good, Again])
+
+
+@pytest.mark.parametrize(
+    "database",
+    [create_async_engine("sqlite+aiosqlite://"), AsyncSession(), Session(), sessionmaker(engine)],
+    ids=lambda database: type(database).__name__,
+)
+def test_what_begins_no_asynchronous_session_is_refused(database: Any) -> None:
+    with pytest.raises(SweepInvalid, match=f"by this: {type(database).__name__}"):
+        Rows(database, select(thing), key=thing.c.id)
 
 
 def test_an_undo_that_is_a_mistyped_word_is_refused() -> None:
