@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
+from euryale.runs.progress import Retrying, retrying_in
 from euryale.runs.runs import STATUSES, Run, Status, quoted
 from euryale.sweeps.messages import SWEEP_MEMO, SWEEP_WORKFLOW, SweepProgress
 
@@ -28,6 +29,7 @@ class RunSweep:
         of_run: The run id of the run that it belongs to, however deep.
         status: Whether it goes on, or how it ended.
         progress: How far it has come; None while it hasn't said so.
+        retrying: What of it failed and is tried again.
     """
 
     workflow_id: str
@@ -35,6 +37,7 @@ class RunSweep:
     of_run: str
     status: Status
     progress: SweepProgress | None
+    retrying: tuple[Retrying, ...] = ()
 
     @property
     def goes_on(self) -> bool:
@@ -66,12 +69,22 @@ class RunSweep:
             "rate": progress.rate if progress and self.goes_on else None,
             "eta": progress.eta if progress and self.goes_on else None,
             "updated": progress and progress.updated.isoformat(),
+            "retrying": [
+                {"call": one.call, "attempt": one.attempt, "reason": one.reason}
+                for one in self.retrying
+            ],
         }
 
     def __str__(self) -> str:
-        if self.progress is None:
-            return "begins" if self.goes_on else self.status
-        return in_words(self.progress, self.status)
+        told: str = "begins" if self.goes_on else self.status
+        if self.progress is not None:
+            told = in_words(self.progress, self.status)
+        again = (
+            f"{one.call} is tried again (attempt {one.attempt}): "
+            + one.reason.strip().partition("\n")[0]
+            for one in self.retrying
+        )
+        return ", ".join((told, *again))
 
     @property
     def place(self) -> str:
@@ -151,6 +164,9 @@ async def sweeps_of(client: Client, runs: Sequence[Run]) -> Mapping[str, tuple[R
         async for execution in _listed(client, names[start : start + _IDS_OF_A_QUERY]):
             if execution.root_run_id in ids:
                 sweep = await _sweep_of(execution)
+                if sweep.goes_on:
+                    # What is tried again is in no list.
+                    sweep = await described(client, sweep.workflow_id) or sweep
                 found[sweep.of_run].append((execution.start_time, sweep))
     return {
         run_id: tuple(sweep for _, sweep in sorted(sweeps, key=lambda each: each[0]))
@@ -188,11 +204,13 @@ async def described(client: Client, workflow_id: str) -> RunSweep | None:
         RPCError: The server can't be reached or refuses.
     """
     try:
-        return await _sweep_of(await client.get_workflow_handle(workflow_id).describe())
+        description = await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return None
+    retrying = retrying_in(description.raw_description.pending_activities)
+    return replace(await _sweep_of(description), retrying=retrying)
 
 
 class SweepWatch:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from temporalio import activity
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.exceptions import ApplicationError
@@ -24,6 +25,8 @@ from euryale.services.call_outcome import FailedCall, failure, reply, untouched
 from euryale.services.call_sending import ATTEMPTS_KEY
 from euryale.services.idempotency import CurrentCall, carrying_out, key_of
 from euryale.services.payload_bundle import unpack
+
+log = structlog.get_logger("euryale.worker")
 
 AT_ONCE = 16
 """Calls that are carried out at once."""
@@ -195,6 +198,14 @@ class BundleAttempt:
                 )
             except Exception as error:  # noqa: BLE001 -- it is one of the calls' own, or all of theirs
                 if is_mistake(error):
+                    log.warning(
+                        "bulk method failed",
+                        action="bulk_failed",
+                        activity=activity.info().activity_type,
+                        calls=len(numbers),
+                        error=f"{type(error).__name__}: {error}",
+                        then="each of its calls is made alone",
+                    )
                     # Nothing was done, and nobody knows whose mistake it is: each by itself.
                     self._waiting.extendleft(reversed(numbers))
                     return

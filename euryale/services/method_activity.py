@@ -10,6 +10,7 @@ from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from euryale.errors import ServiceInvalid
 from euryale.services.attempt import attempt, refuse_if_too_large, time_for_code, to_its_end
 from euryale.services.bulk import BulkCall
 from euryale.services.bundle_attempt import BundleAttempt, attempts_before
@@ -107,12 +108,27 @@ class MethodActivity:
         async with self._container.activity_scope() as scope:
             service = await scope.get(self._service)
             results = await getattr(service, self._method.mark.bulk or "")(bulk)
+            if not isinstance(results, Sequence) or len(results) != len(bulk):
+                # It may have done anything: to make each call alone could do it twice.
+                return [self._not_as_many(results, len(bulk))] * len(bulk)
             return [
                 result
                 if isinstance(result, Exception)
                 else with_undo(converter.to_payload(result), call.undo, converter)
                 for call, result in zip(bulk, results, strict=True)
             ]
+
+    def _not_as_many(self, results: Any, wanted: int) -> ServiceInvalid:
+        service, _, method = self._method.activity.rpartition(".")
+        name = f"{service}.{self._method.mark.bulk}"
+        told = len(results) if isinstance(results, Sequence) else type(results).__name__
+        return ServiceInvalid(
+            f"{name}, the bulk method of {method}, returned {told} for {wanted} calls, so nobody "
+            "knows what became of each",
+            where=name,
+            mend="return a list with what each call returns, or the exception with which it fails, "
+            "in the order of the calls",
+        )
 
     async def _carry_out(self, payload: Payload) -> Payload:
         converter = QuickJson(activity.payload_converter())

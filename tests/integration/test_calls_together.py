@@ -214,6 +214,14 @@ async def test_a_bulk_method_that_raises_leaves_each_call_to_itself(
     assert [name for name, _, _ in ledger.calls] == ["a", "worst", "b"]
 
 
+async def test_a_bulk_method_that_returns_too_few_fails_its_calls_and_none_is_made_again(
+    served: Client, ledger: together_app.Ledger
+) -> None:
+    result, _ = await ran(served, "posts", names=["a", "forgetful"])
+    assert all("ServiceInvalid" in end and "returned 0 for 2 calls" in end for end in result)
+    assert ledger.calls == []
+
+
 async def test_slow_calls_arrive_in_time_and_spread(
     served: Client, ledger: together_app.Ledger
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from euryale.cli.progress import sweep_bars
+from euryale.runs.progress import Retrying
 from euryale.runs.sweep_progress import RunSweep
 from euryale.sweeps.messages import SweepProgress
 
@@ -35,3 +36,12 @@ def test_what_has_told_nothing_yet_has_a_line_too() -> None:
     (line,) = shown(RunSweep("shop/a/1/sweep-item.publish", "r1", "r0", "running", None))
     assert line.startswith("item.publish")
     assert line.endswith("begins")
+
+
+def test_a_sweep_whose_step_fails_says_so_before_it_has_begun_to_count() -> None:
+    again = (Retrying("item.publish", 9, "no such table: euryale_sweep\nmore"),)
+    sweep = RunSweep("shop/a/1/sweep-item.publish", "r1", "r0", "running", None, again)
+    assert str(sweep) == (
+        "begins, item.publish is tried again (attempt 9): no such table: euryale_sweep"
+    )
+    assert sweep.as_dict()["retrying"][0]["attempt"] == 9

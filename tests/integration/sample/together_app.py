@@ -89,6 +89,8 @@ class LedgerService:
     async def write_all(self, calls: Sequence[BulkCall]) -> list[Any]:
         self._ledger.bulks.append(len(calls))
         names = [call.arguments["name"] for call in calls]
+        if "forgetful" in names:
+            return []
         if any(name.startswith("worst") for name in names):
             raise ValueError("one of them is the worst")
         ends: list[Any] = []
