@@ -22,7 +22,7 @@ from euryale.runs.limits import PAYLOAD_LIMIT
 from euryale.services.attempt import failure_of, is_mistake
 from euryale.services.call_ids import calls_carried
 from euryale.services.call_outcome import FailedCall, failure, reply, untouched
-from euryale.services.call_sending import ATTEMPTS_KEY
+from euryale.services.call_sending import attempts_before
 from euryale.services.idempotency import CurrentCall, carrying_out, key_of
 from euryale.services.payload_bundle import unpack
 
@@ -65,10 +65,11 @@ class BundleAttempt:
         info = activity.info()
         workflow_id, run_id = info.workflow_id or "", info.workflow_run_id or ""
         attempt = info.attempt + attempts_before(bundle)
+        self._attempt = info.attempt
         self._payloads = unpack(bundle)
         self._calls = [
-            CurrentCall(key_of(workflow_id, run_id, call), attempt)
-            for call in calls_carried(info.activity_id)
+            CurrentCall(key_of(workflow_id, run_id, call), attempt + attempts_before(payload))
+            for call, payload in zip(calls_carried(info.activity_id), self._payloads, strict=True)
         ]
         self._one, self._many = one, many
         self._jitter = jitter
@@ -115,6 +116,7 @@ class BundleAttempt:
         return reply(
             [self._end_of(number) for number in range(len(self._payloads))],
             timedelta(seconds=time.monotonic() - self._began),
+            self._attempt,
         )
 
     def _remember(self, details: Sequence[Any]) -> set[int]:
@@ -160,15 +162,16 @@ class BundleAttempt:
         self._size += payload.ByteSize()
         if self._size > _MOST:
             self._size -= payload.ByteSize()
-            self._fail(
-                number,
-                PayloadTooLarge(
-                    f"the result has {payload.ByteSize():,} bytes, for which its activity has no "
-                    "room beside the results of the calls that were begun at once with it",
-                    where=self._calls[number].key,
-                    mend="return less of each item",
-                ),
+            error = PayloadTooLarge(
+                f"the result has {payload.ByteSize():,} bytes, for which its activity has no "
+                "room beside the results of the calls that were begun at once with it",
+                where=self._calls[number].key,
+                mend="return less of each item",
             )
+            # Beside fewer others there is room, so the call is made again there.
+            has_room = payload.ByteSize() <= _MOST
+            again = ApplicationError(str(error), type=type(error).__name__)
+            self._fail(number, again if has_room else error)
             return
         self._ends[number] = payload
 
@@ -178,6 +181,7 @@ class BundleAttempt:
         failed = FailedCall.of(raised)
         for_good = isinstance(raised, ApplicationError) and raised.non_retryable
         never_again = (self._policy and self._policy.non_retryable_error_types) or ()
+        self._size += len(failed.message)
         if for_good or self._exhausted or failed.type in never_again:
             self._ends[number] = failure("failed", failed)
         else:
@@ -227,8 +231,3 @@ class BundleAttempt:
         room_left = (_ROOM - self._size) / 2
         size = max(self._size / max(len(self._ends), 1), 1)
         return max(1, int(min(time_left / per_call, room_left / size)))
-
-
-def attempts_before(payload: Payload) -> int:
-    """How often the calls were attempted before they came to this activity."""
-    return int(payload.metadata.get(ATTEMPTS_KEY, b"0"))

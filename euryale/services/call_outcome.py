@@ -20,6 +20,10 @@ began it, since its activity was cancelled or had been at work for long enough."
 _END_KEY = "euryale-end"
 _COUNTS_KEY = "euryale-ends"
 _SECONDS_KEY = "euryale-seconds"
+_ATTEMPT_KEY = "euryale-attempt"
+
+_MESSAGE_LENGTH = 1_000
+"""Characters of a call's message: hundreds of them travel in one reply."""
 
 
 class FailedCall(BaseModel):
@@ -36,9 +40,12 @@ class FailedCall(BaseModel):
     @classmethod
     def of(cls, error: BaseException) -> "FailedCall":
         """What an exception says."""
+        kind, message = type(error).__name__, str(error)
         if isinstance(error, ApplicationError):
-            return cls(type=error.type or type(error).__name__, message=error.message)
-        return cls(type=type(error).__name__, message=str(error))
+            kind, message = error.type or kind, error.message
+        if len(message) > _MESSAGE_LENGTH:
+            message = message[:_MESSAGE_LENGTH] + "…"
+        return cls(type=kind, message=message)
 
 
 def failure(end: End, failed: FailedCall) -> Payload:
@@ -66,12 +73,13 @@ def failed_call(payload: Payload) -> FailedCall:
     return FailedCall.model_validate_json(payload.data)
 
 
-def reply(payloads: Sequence[Payload], took: timedelta) -> Payload:
+def reply(payloads: Sequence[Payload], took: timedelta, attempt: int = 1) -> Payload:
     """What an activity returns for all the calls that it carried.
 
     Args:
         payloads: How each ended, in the order of the calls.
         took: How long the calls took that were begun.
+        attempt: Which attempt of the activity it was.
     """
     bundle = pack(payloads)
     begun = sum(end_of(payload) != "untouched" for payload in payloads)
@@ -80,7 +88,14 @@ def reply(payloads: Sequence[Payload], took: timedelta) -> Payload:
     # Readable without unpacking; where payloads are encrypted, nobody reads it.
     bundle.metadata[_COUNTS_KEY] = f"{begun - failed - again},{failed}".encode()
     bundle.metadata[_SECONDS_KEY] = f"{took.total_seconds() / max(begun, 1):.6f}".encode()
+    if attempt > 1:
+        bundle.metadata[_ATTEMPT_KEY] = b"%d" % attempt
     return bundle
+
+
+def attempt_told(bundle: Payload) -> int:
+    """Which attempt of its activity a reply is of, from 1."""
+    return int(bundle.metadata.get(_ATTEMPT_KEY, b"1"))
 
 
 def seconds_each(bundle: Payload) -> float:

@@ -17,13 +17,24 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from euryale.config import Retry
 from euryale.sagas.settlement import settle
 from euryale.services.call_ids import activity_id
-from euryale.services.call_outcome import End, FailedCall, end_of, failed_call, seconds_each
+from euryale.services.call_outcome import (
+    End,
+    FailedCall,
+    attempt_told,
+    end_of,
+    failed_call,
+    seconds_each,
+)
 from euryale.services.payload_bundle import pack, unpack
 
 ATTEMPTS_KEY = "euryale-attempts"
 """The metadata of arguments that says how often their call was attempted before."""
 
 _LONGEST_TIMEOUT = timedelta(days=1)
+
+_SHORTEST_HEARTBEAT = timedelta(seconds=5)
+"""How long an activity that carries several calls may be silent at least: it goes on for longer
+than a call may take, and beats every half a second on a machine that isn't busy."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +81,13 @@ class Sent:
         ends: How each ended, in the order of the calls.
         seconds_each: How long a call took on average; 0 where that isn't known.
         cancellation: The cancellation of whoever waited.
+        attempts: How many attempts the activity took; what it left undone may have been begun.
     """
 
     ends: tuple[Ended, ...]
     seconds_each: float = 0
     cancellation: asyncio.CancelledError | None = None
+    attempts: int = 1
 
 
 async def send(
@@ -100,15 +113,17 @@ async def send(
     """
     payload = payloads[0] if len(payloads) == 1 else pack(payloads)
     if attempts:
-        payload = Payload.FromString(payload.SerializeToString())
-        payload.metadata[ATTEMPTS_KEY] = str(attempts).encode()
+        payload = attempted(payload, attempts)
+    heartbeat_timeout = min(route.heartbeat_timeout, route.timeout)
+    if len(payloads) > 1:
+        heartbeat_timeout = max(heartbeat_timeout, _SHORTEST_HEARTBEAT)
     handle: asyncio.Task[Any] = workflow.start_activity(
         route.activity,
         RawValue(payload),
         activity_id=activity_id(name, numbers),
         result_type=RawValue,
         start_to_close_timeout=min(route.timeout * len(payloads), _LONGEST_TIMEOUT),
-        heartbeat_timeout=min(route.heartbeat_timeout, route.timeout),
+        heartbeat_timeout=heartbeat_timeout,
         retry_policy=policy_after(route.retry, attempts),
         cancellation_type=route.cancellation_type,
         summary=(f"×{len(payloads)} " if len(payloads) > 1 else "") + summary,  # noqa: RUF001 -- the sign is meant
@@ -120,7 +135,19 @@ async def send(
         return Sent((failed,) * len(payloads), cancellation=settlement.cancellation)
     returned: Payload = settlement.result.payload
     ends = tuple(map(_ended, unpack(returned)))
-    return Sent(ends, seconds_each(returned), settlement.cancellation)
+    return Sent(ends, seconds_each(returned), settlement.cancellation, attempt_told(returned))
+
+
+def attempted(payload: Payload, attempts: int) -> Payload:
+    """The same arguments, which tell that their call or calls were attempted so often once more."""
+    marked = Payload.FromString(payload.SerializeToString())
+    marked.metadata[ATTEMPTS_KEY] = b"%d" % (attempts_before(payload) + attempts)
+    return marked
+
+
+def attempts_before(payload: Payload) -> int:
+    """How often calls were attempted before they came to this activity."""
+    return int(payload.metadata.get(ATTEMPTS_KEY, b"0"))
 
 
 def _ended(payload: Payload) -> Ended:

@@ -32,7 +32,7 @@ from euryale.sagas.run_clock import next_number
 from euryale.sagas.settlement import ask_to_end
 from euryale.services.call_ids import as_many_as_fit
 from euryale.services.call_payload import CallFailed, call_failed, encode
-from euryale.services.call_sending import Ended, Route, Sent, send, wait_before
+from euryale.services.call_sending import Ended, Route, Sent, attempted, send, wait_before
 from euryale.services.local_calls import LocalCalls
 from euryale.services.method import Method, summarize
 from euryale.services.quick_json import QuickJson
@@ -246,7 +246,7 @@ class DurableCalls:
             if sent.seconds_each > 0:
                 fitting = int(SLICE.total_seconds() / sent.seconds_each)
                 lane.together = max(1, min(CALLS_TOGETHER, fitting))
-            left = self._end_all(lane, calls, sent.ends, attempts)
+            left = self._end_all(lane, calls, sent, attempts)
         except Exception as error:  # noqa: BLE001 -- it is the callers'
             for call in calls:
                 _fail(call, error)
@@ -259,27 +259,33 @@ class DurableCalls:
         self._wake(lane)
 
     def _end_all(
-        self, lane: _Lane, calls: Sequence[_Call], ends: Sequence[Ended], attempts: int
+        self, lane: _Lane, calls: Sequence[_Call], sent: Sent, attempts: int
     ) -> set[_Call]:
         """Tell the callers what came of their calls; those that aren't at their end wait again."""
         untouched: list[_Call] = []
         again: list[_Call] = []
-        for call, ended in zip(calls, ends, strict=True):
+        for call, ended in zip(calls, sent.ends, strict=True):
             if ended.end in ("done", "failed") or not call.wanted:
                 _end(lane.method, call, ended)
             else:
                 call.on_unwanted = None
                 (untouched if ended.end == "untouched" else again).append(call)
+        before = attempts + sent.attempts - 1
+        for call in untouched:
+            # An attempt whose worker died may have begun it, and its service must be told so.
+            if before and call.payload is not None:
+                call.payload = attempted(call.payload, before)
         lane.waiting.extendleft(reversed(untouched))
         if again:
-            self._begin_again(lane, again, attempts + 1)
+            self._begin_again(lane, again, before + 1)
         return {*untouched, *again}
 
     async def _sent(self, lane: _Lane, calls: list[_Call], attempts: int) -> Sent:
         method, route = lane.method, lane.route
         payloads = [call.payload for call in calls if call.payload is not None]
         first = calls[0]
-        if len(calls) == 1 and not attempts and self._local.takes(method, payloads[0]):
+        alone = len(self._sending) == 1
+        if len(calls) == 1 and not attempts and self._local.takes(method, payloads[0], alone=alone):
             ended = await self._local.call(method, route, first.number, payloads[0], first.words)
             if ended is not None:
                 return Sent((ended,))

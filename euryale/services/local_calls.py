@@ -4,8 +4,9 @@ A local activity is carried out by the worker that holds the run, and recorded t
 whatever the run sends to the server next. A worker that is killed before that repeats it. So a
 read may always begin as one. A mutation may where it says that repeating it is harmless, and where
 all reads before it are recorded: they may tell something else the next time, and the repeated call
-would be another one under the same key. A local call that fails is tried again as an ordinary
-activity, where everybody sees it.
+would be another one under the same key. For the same reason no other call may be under way: it
+could have ended by the next time, and what follows from it would take the call's number. A local
+call that fails is tried again as an ordinary activity, where everybody sees it.
 """
 
 from datetime import timedelta
@@ -33,7 +34,8 @@ TIME_UNRECORDED = timedelta(seconds=3)
 """Time after which the same happens."""
 
 BYTES_UNRECORDED = 512 * 1024
-"""Bytes of results after which the same happens: all leave in one message."""
+"""Bytes of results after which they are recorded before the run goes on: they leave in one message
+with what the run sends next, and Temporal terminates a run whose message is over 4 MiB."""
 
 _LARGEST = 64 * 1024
 """Bytes of arguments that a local call may have."""
@@ -55,17 +57,24 @@ class LocalCalls:
         self._bytes = 0
         self._since = workflow.now()
 
-    def takes(self, method: Method, payload: Payload) -> bool:
-        """Whether a call begins as a local activity."""
+    def takes(self, method: Method, payload: Payload, *, alone: bool) -> bool:
+        """Whether a call begins as a local activity.
+
+        Args:
+            method: What is called.
+            payload: Its arguments.
+            alone: Whether no other call of the run is under way.
+        """
         mark = method.mark
-        if mark.kind == "mutation" and not (mark.idempotent and self._recorded_reads == self.reads):
-            return False
+        if mark.kind == "mutation":
+            reads_recorded = self._recorded_reads == self.reads
+            if not (mark.idempotent and reads_recorded and alone):
+                return False
         return (
             not self._under_way
             and method.activity not in self._slow
             and payload.ByteSize() <= _LARGEST
             and self._calls < CALLS_UNRECORDED
-            and self._bytes < BYTES_UNRECORDED
             and workflow.now() - self._since < TIME_UNRECORDED
         )
 
@@ -75,11 +84,11 @@ class LocalCalls:
         """Carry a call out as a local activity.
 
         Returns:
-            What came of it; None where it took too long, so that an ordinary activity is to carry
-            out the same call.
+            What came of it; None where an ordinary activity is to carry out the same call: it took
+            too long, or failed and has an undo.
         """
-        is_read = method.mark.kind == "read"
-        self.reads += is_read
+        is_mutation = method.mark.kind == "mutation"
+        self.reads += not is_mutation
         self._calls += 1
         self._under_way = True
         handle = workflow.start_local_activity(
@@ -101,14 +110,22 @@ class LocalCalls:
                 return None
             if may_be_tried_again(route.retry, 1, first):
                 return Ended("again", failed=FailedCall.of(first))
+            if is_mutation and method.mark.undo is not None:
+                # What a local activity was given is recorded with its result only, and what a
+                # mutation did before it failed may have to be taken back.
+                return None
             return Ended("failed", error=_activity_error(method, route, number, error))
+        else:
+            self._bytes += result.ByteSize()
+            if self._bytes > BYTES_UNRECORDED:
+                await workflow.sleep(timedelta(milliseconds=1))
+                self.recorded(self.reads)
+            return Ended("done", payload=result)
         finally:
             self._under_way = False
-        self._bytes += result.ByteSize()
-        return Ended("done", payload=result)
 
     def recorded(self, reads: int) -> None:
-        """An ordinary activity has come back, before which there had been so many local reads."""
+        """Something has come back from the server that was sent after so many local reads."""
         self._recorded_reads = max(self._recorded_reads, reads)
         self._calls = self._bytes = 0
         self._since = workflow.now()

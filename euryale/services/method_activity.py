@@ -9,11 +9,14 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 from euryale.errors import ServiceInvalid
+from euryale.runs.limits import PAYLOAD_LIMIT
 from euryale.services.attempt import attempt, refuse_if_too_large, time_for_code, to_its_end
 from euryale.services.bulk import BulkCall
-from euryale.services.bundle_attempt import BundleAttempt, attempts_before
+from euryale.services.bundle_attempt import BundleAttempt
+from euryale.services.call_sending import attempts_before
 from euryale.services.idempotency import CurrentCall, carrying_out, key_of
 from euryale.services.method import Method
 from euryale.services.payload_bundle import is_bundle
@@ -71,7 +74,11 @@ class MethodActivity:
                 returned = await (work if mark.kind == "read" else to_its_end(work))
         if info.is_local and mark.undo is not None:
             # A local activity's record doesn't hold what it was given, and its undo needs that.
-            return with_given(returned, payload)
+            returned = with_given(returned, payload)
+            if returned.ByteSize() > PAYLOAD_LIMIT:
+                raise ApplicationError(
+                    "too large for a local call's record", type="PayloadTooLarge"
+                )
         return returned
 
     async def _bundle(self, payload: Payload, jitter: float) -> Payload:
@@ -112,9 +119,7 @@ class MethodActivity:
                 # It may have done anything: to make each call alone could do it twice.
                 return [self._not_as_many(results, len(bulk))] * len(bulk)
             return [
-                result
-                if isinstance(result, Exception)
-                else with_undo(converter.to_payload(result), call.undo, converter)
+                _written(result, call, converter)
                 for call, result in zip(bulk, results, strict=True)
             ]
 
@@ -148,3 +153,13 @@ class MethodActivity:
         except ValidationError as error:
             # A call that was recorded before a release must still fit the method after it.
             raise self._method.refusal(error) from None
+
+
+def _written(result: Any, call: BulkCall, converter: QuickJson) -> Payload | Exception:
+    """What a bulk method returned for a call; the error of one whose result can't travel."""
+    if isinstance(result, Exception):
+        return result
+    try:
+        return with_undo(converter.to_payload(result), call.undo, converter)
+    except Exception as error:  # noqa: BLE001 -- the call's own: the others are done
+        return error

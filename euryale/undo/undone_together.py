@@ -80,6 +80,7 @@ async def take_back_together(
                 told_of.append((item, UndoReport.of([_became(given, item, ended)])))
             else:
                 (again if ended.end == "again" else untouched).append(item)
+        attempts += sent.attempts - 1
         if again:
             attempts += 1
             await workflow.sleep(wait_before(first.retry, attempts))

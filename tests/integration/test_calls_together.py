@@ -281,9 +281,74 @@ async def test_arguments_of_any_size_find_their_activity(served: Client) -> None
 async def test_results_of_any_size_find_their_way_back(served: Client) -> None:
     sizes = [1_500_000, 100, 700_000, 700_000, 3_000_000, *[100_000] * 40]
     result, _ = await ran(served, "large_results", sizes=sizes)
-    assert result[4] == "CallFailed"
-    fitting = [end for end in result if end != "CallFailed"]
-    assert len(fitting) >= 20
+    assert [end for end in result if end == "CallFailed"] == [result[4]]
+
+
+async def test_what_local_calls_returned_leaves_before_more_than_one_message_carries(
+    served: Client,
+) -> None:
+    result, _ = await ran(served, "passes_on", sizes=[500_000, 1_900_000])
+    assert result == 1_900_000
+
+
+async def test_messages_of_any_length_find_their_way_back(served: Client) -> None:
+    result, _ = await ran(served, "refusals", count=500, size=9_000)
+    assert all(end.startswith("ledger.refuse: ValueError: xxx") for end in result)
+
+
+async def test_a_short_timeout_is_that_of_each_call(
+    served: Client, ledger: together_app.Ledger
+) -> None:
+    result, _ = await ran(served, "dashes", names=names(100))
+    assert result == [None] * 100
+    assert len(ledger.calls) == 100
+
+
+async def test_a_result_of_a_bulk_method_that_can_not_travel_fails_its_own_call(
+    served: Client, ledger: together_app.Ledger
+) -> None:
+    result, _ = await ran(served, "posts", names=["a", "odd"])
+    assert result[0] == "A"
+    assert "PydanticSerializationError" in result[1]
+    assert len(ledger.calls) == 2
+
+
+async def test_attempts_of_an_activity_count_for_the_calls_that_it_sends_back(
+    served: Client, ledger: together_app.Ledger
+) -> None:
+    # The first attempt fails as a whole, the second one for one call.
+    ledger.failures = {"a": 100, "b": 1, "c": 1}
+    result, _ = await ran(served, "gathers", names=["a", "b", "c"])
+    assert result == ["ledger.write: FlakyError: a flickers", "B", "C"]
+    assert [attempt for name, _, attempt in ledger.calls if name == "a"] == [1, 2, 3, 4]
+
+
+async def test_a_call_that_is_left_for_another_activity_keeps_its_attempts(
+    served: Client, ledger: together_app.Ledger
+) -> None:
+    # The first attempt fails at these; the second has no time left for them after the others.
+    flaky = names(16, "p")
+    ledger.failures = dict.fromkeys(flaky, 1)
+    await ran(served, "gathers", names=[*flaky, *names(100, "slow")])
+    made = [attempt for name, _, attempt in ledger.calls if name in flaky]
+    assert sorted(made) == [1] * 16 + [2] * 16
+
+
+async def test_a_local_call_that_failed_half_done_can_be_taken_back(
+    served: Client, ledger: together_app.Ledger
+) -> None:
+    handle = await start(served, "halves", name="h")
+    await handle.result()
+    assert ledger.values == {"h": "h"}
+    assert (await taken_back(served, handle)).undone == 1
+    assert ledger.values == {}
+
+
+async def test_a_mutation_is_no_local_call_while_another_call_is_under_way(
+    served: Client,
+) -> None:
+    _, history = await ran(served, "puts_beside", names=["a"])
+    assert [each for each in carried(history) if each.startswith("ledger.put")] == ["ledger.put/3"]
 
 
 @pytest.mark.timeout(240)

@@ -101,7 +101,7 @@ class LedgerService:
             self._ledger.calls.append((name, call.idempotency_key, call.attempt))
             call.record_undo({"before": self._ledger.values.get(name)})
             self._ledger.values[name] = name
-            ends.append(name.upper())
+            ends.append(object() if name.startswith("odd") else name.upper())
         return ends
 
     @mutation
@@ -124,6 +124,26 @@ class LedgerService:
         record_undo({"before": self._ledger.values.get(name)})
         self._ledger.values[name] = name
         return name.upper()
+
+    @mutation(timeout=timedelta(seconds=0.2))
+    async def dash(self, name: str) -> None:
+        """Takes half of its time."""
+        self._ledger.calls.append((name, idempotency_key(), call_attempt()))
+        await asyncio.sleep(0.1)
+
+    @mutation
+    async def refuse(self, size: int) -> None:
+        raise ValueError("x" * size)
+
+    @mutation(idempotent=True, undo="take_back_half")
+    async def half(self, name: str) -> None:
+        """Writes, and fails then."""
+        self._ledger.values[name] = name
+        raise ValueError(f"{name} is half done")
+
+    @mutation
+    async def take_back_half(self, name: str) -> None:
+        self._ledger.values.pop(name)
 
     @read
     async def look(self, name: str) -> str | None:

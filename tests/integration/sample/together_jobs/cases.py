@@ -115,6 +115,40 @@ async def large_results(_: Container, ledger: LedgerService, sizes: list[int]) -
 
 
 @case
+async def dashes(_: Container, ledger: LedgerService, names: list[str]) -> list[Any]:
+    return await asyncio.gather(*(told(ledger.dash(name)) for name in names))
+
+
+@case
+async def refusals(_: Container, ledger: LedgerService, count: int, size: int) -> list[Any]:
+    return await asyncio.gather(*(told(ledger.refuse(size)) for _ in range(count)))
+
+
+@case
+async def halves(_: Container, ledger: LedgerService, name: str) -> Any:
+    return await told(ledger.half(name))
+
+
+@case
+async def passes_on(_: Container, ledger: LedgerService, sizes: list[int]) -> int:
+    texts = [await ledger.large(size) for size in sizes]
+    return len(await ledger.write("last", texts[-1]))
+
+
+@case
+async def puts_beside(_: Container, ledger: LedgerService, names: list[str]) -> None:
+    async def beside() -> None:
+        await ledger.write("slow")
+
+    async def puts() -> None:
+        await ledger.nothing(1)
+        for name in names:
+            await ledger.put(name)
+
+    await asyncio.gather(beside(), puts())
+
+
+@case
 async def a_great_many(container: Container, ledger: LedgerService, count: int) -> int:
     return len(await asyncio.gather(*(ledger.nothing(number) for number in range(count))))
 
