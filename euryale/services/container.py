@@ -119,6 +119,7 @@ class Container:
 
     def now(self) -> datetime:
         """The run's own time, in UTC; it stands still between two awaits."""
+        self._calls.told_time()
         return workflow.now()
 
     def random(self) -> random.Random:

@@ -123,6 +123,10 @@ class DurableCalls:
         self._sending: set[asyncio.Task[None]] = set()
         self._local = LocalCalls()
 
+    def told_time(self) -> None:
+        """Note that the handler was told the time, which is a read that isn't recorded."""
+        self._local.told()
+
     async def call(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Carry out one call, and wait for its result.
 

@@ -45,7 +45,8 @@ class LocalCalls:
     """What of a run's local calls isn't recorded yet.
 
     Attributes:
-        reads: How many reads were local ones.
+        reads: How often the handler was told what may be something else when it's told again: by
+            local reads, and by the clock.
     """
 
     def __init__(self) -> None:
@@ -56,6 +57,10 @@ class LocalCalls:
         self._calls = 0
         self._bytes = 0
         self._since = workflow.now()
+
+    def told(self) -> None:
+        """The handler was told something else than a local read's result that may change."""
+        self.reads += 1
 
     def takes(self, method: Method, payload: Payload, *, alone: bool) -> bool:
         """Whether a call begins as a local activity.

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 from euryale.errors import EuryaleError, SweepStopped
 from euryale.runs.failures import cut, told
 from euryale.services.attempt import HEALS, MISTAKES
-from euryale.sweeps.source import Cursor, Slab, Source
+from euryale.sweeps.source import BatchFailed, Cursor, Slab, Source
 
 
 async def go_over(
@@ -47,13 +47,14 @@ async def go_over(
     while not cursor.finished and not is_over(cursor):
         try:
             cursor = await source.change(slab, cursor, size, step, keeps)
-        except Exception as error:
+        except BatchFailed as failed:
+            error = failed.error
             if not _is_of_the_rows(error):
-                raise
+                raise error from error.__cause__
             if size > 1:
                 size //= 2
                 continue
-            cursor = await source.bury(slab, cursor, _told(error))
+            cursor = await source.bury(slab, cursor, failed.until, _told(error))
             if cursor.dead > may_bury:
                 raise SweepStopped(
                     f"the step fails for too many rows: the last one with {_told(error)}",

@@ -123,6 +123,20 @@ class TakenBack:
     keys: tuple[str, ...] = ()
 
 
+class BatchFailed(Exception):
+    """A batch for which the step failed, and which is rolled back.
+
+    Args:
+        error: What failed.
+        until: The key of its last row.
+    """
+
+    def __init__(self, error: Exception, until: Key) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.until = until
+
+
 class Source(Protocol[B_co]):
     """Rows in the order of a key. `B_co` is what a step gets for a batch of them."""
 
@@ -167,12 +181,21 @@ class Source(Protocol[B_co]):
                 nothing where it is empty.
 
         Raises:
+            BatchFailed: The step failed, or the database refused what it changed.
             SweepKeyInvalid: Two rows have one key.
         """
         ...
 
-    async def bury(self, slab: Slab, cursor: Cursor, error: str) -> Cursor:
-        """Set the next row aside, and move the cursor over it."""
+    async def bury(self, slab: Slab, cursor: Cursor, failed: Key, error: str) -> Cursor:
+        """Set the next row aside, and move the cursor over it.
+
+        Args:
+            slab: The slab.
+            cursor: How far it has come.
+            failed: The row's key. Where another row is the next one by now, nothing is done: that
+                one has its turn first.
+            error: What failed for it.
+        """
         ...
 
     async def buried(self, cursor: Cursor, known: int, most: int) -> Sequence[Buried]:

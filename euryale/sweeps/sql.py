@@ -12,7 +12,17 @@ from sqlalchemy import Connection, Engine, Select, and_, bindparam, false, inser
 from sqlalchemy.dialects import postgresql, sqlite
 
 from euryale.errors import SweepInvalid
-from euryale.sweeps.source import Buried, Cursor, Key, Slab, SlabMoved, TakenBack, Undoing, Walk
+from euryale.sweeps.source import (
+    BatchFailed,
+    Buried,
+    Cursor,
+    Key,
+    Slab,
+    SlabMoved,
+    TakenBack,
+    Undoing,
+    Walk,
+)
 from euryale.sweeps.sql_batch import Batch
 from euryale.sweeps.sql_database import Database, Store, refusal
 from euryale.sweeps.sql_dialect import refuse_unknown
@@ -123,8 +133,8 @@ class Rows:
             return rows, until, count
 
         async with self._database.writing() as transaction:
+            rows, until, count = await transaction.run(find)
             try:
-                rows, until, count = await transaction.run(find)
                 after = cursor.position or slab.after
                 batch = Batch(transaction, rows, slab, (after, until), keeps)
                 if count:
@@ -142,19 +152,16 @@ class Rows:
 
                 await transaction.finish(finish)
             except Exception as error:
-                refused = refusal(error)
-                if refused is None:
-                    raise
-                raise refused from None
+                raise BatchFailed(refusal(error) or error, until) from error
         return ahead
 
-    async def bury(self, slab: Slab, cursor: Cursor, error: str) -> Cursor:
+    async def bury(self, slab: Slab, cursor: Cursor, failed: Key, error: str) -> Cursor:
         """See `Source.bury`."""
 
         def set_aside(connection: Connection) -> Cursor:
             after = cursor.position or slab.after
             key = self._range(connection).nth(connection, after, slab.until, 1)
-            if key is None:  # it has vanished meanwhile
+            if key != failed:  # it has vanished meanwhile, or another one came before it
                 return cursor
             connection.execute(
                 insert(dead_letters).values(slab=cursor.slab, key=text_of(key), error=error)

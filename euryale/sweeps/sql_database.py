@@ -118,7 +118,8 @@ class _OfStore:
             if self._begun:
                 return work(sync.connection())
             self._begun = True
-            return work(sync.connection(execution_options=_isolation(sync.get_bind().dialect.name)))
+            options = _isolation(sync.get_bind().dialect.name)
+            return work(_begun(sync.connection(execution_options=options)))
 
         return await self._session.run_sync(carry_out)
 
@@ -158,6 +159,7 @@ class _InThreads:
         if self._connection is None:
             options = _isolation(self._engine.dialect.name)
             self._connection = self._engine.connect().execution_options(**options)
+            _begun(self._connection)
         return self._connection
 
     @property
@@ -183,6 +185,21 @@ async def _in_threads(engine: Engine) -> AsyncIterator[Transaction]:
 
 def _isolation(dialect: str) -> dict[str, Any]:
     return {"isolation_level": _SNAPSHOT} if dialect == "postgresql" else {}
+
+
+def _begun(connection: Connection) -> Connection:
+    """The same connection, whose transaction sees one state from here on.
+
+    SQLite's driver begins one with the first change only, and what is read before that may be
+    changed by others in between.
+    """
+    if connection.dialect.name == "sqlite":
+        # With this SQLAlchemy begins, and an engine whose owner knows all that has its own BEGIN.
+        connection.exec_driver_sql("SELECT 1")
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    return connection
 
 
 async def _to_its_end(work: Callable[[], T]) -> T:
