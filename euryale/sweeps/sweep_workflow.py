@@ -9,13 +9,12 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     FailureError,
-    RetryState,
-    is_cancelled_exception,
 )
 
 from euryale.config import Retry
 from euryale.errors import RowsSetAside, SweepStopped
 from euryale.sagas.run_clock import next_id
+from euryale.sweeps.details import details_of
 from euryale.sweeps.messages import (
     COUNT,
     DEAD_LETTERS,
@@ -36,6 +35,7 @@ from euryale.sweeps.messages import (
     WalkInput,
 )
 from euryale.sweeps.tempo import Tempo
+from euryale.sweeps.waiting import ended, quietly, was_stopped
 
 SLABS_OF_A_RUN = 200
 """Slabs after which a sweep goes on as a new run: a history of some 1,500 events."""
@@ -230,9 +230,9 @@ class SweepWorkflow:
             summary=f"slab {slab.number}" + (f", {slab.parts} at once" * (slab.parts > 1)),
         )
         try:
-            done = await _ended(handle)
+            done = await ended(handle)
         except ActivityError as error:
-            if not (self._stopping or _was_stopped(error)):
+            if not (self._stopping or was_stopped(error)):
                 self._failure = self._failure or error
             self._slabs.insert(0, slab)
         else:
@@ -318,7 +318,7 @@ class SweepWorkflow:
         for task in under_way:
             task.cancel()
         for task in under_way:
-            await _quietly(task)
+            await quietly(task)
 
     def _state(self) -> SweepState:
         return SweepState(
@@ -372,74 +372,7 @@ class SweepWorkflow:
             workflow.upsert_memo({SWEEP_MEMO: progress.model_dump(mode="json")})
 
 
-def details_of(progress: SweepProgress) -> str:
-    """A sweep's progress in words, in Markdown.
-
-    Example:
-        >>> print(
-        ...     details_of(
-        ...         SweepProgress(
-        ...             query="product.drafts",
-        ...             step="product.publish",
-        ...             rows=340_000,
-        ...             total=1_000_000,
-        ...             slabs=34,
-        ...             rate=110_000,
-        ...             eta=6,
-        ...             updated=datetime(2026, 1, 1),
-        ...         )
-        ...     )
-        ... )
-        **product.publish** on product.drafts: running
-        <BLANKLINE>
-        340,000 of 1,000,000 rows (34 %), 34 slabs, 0 set aside
-        <BLANKLINE>
-        110,000 rows a second, about 6 s to go
-    """
-    of_all = ""
-    if progress.total:
-        part = min((progress.rows + progress.dead_letters) / progress.total, 1)
-        of_all = f" of {progress.total:,} rows ({part:.0%})".replace("%", " %")
-    done = f"{progress.rows:,}{of_all or ' rows'}, {progress.slabs:,} slabs"
-    said = f": {progress.note}" if progress.note else ""
-    lines = [
-        f"**{progress.step}** on {progress.query}: {progress.state}{said}",
-        f"{done}, {progress.dead_letters:,} set aside",
-    ]
-    if progress.rate:
-        to_go = "" if progress.eta is None else f", about {progress.eta:,.0f} s to go"
-        lines.append(f"{progress.rate:,.0f} rows a second{to_go}")
-    return "\n\n".join(lines)
-
-
 def _failed(error: Any, done: SweepResult) -> ApplicationError:
     return ApplicationError(
         str(error), done.model_dump(mode="json"), type=type(error).__name__, non_retryable=True
     )
-
-
-def _was_stopped(error: ActivityError) -> bool:
-    """Whether a slab ended because its sweep asked it to stop, as only the sweep does.
-
-    One that no worker was at is cancelled at once, and one that fails isn't tried again.
-    """
-    return is_cancelled_exception(error) or error.retry_state == RetryState.CANCEL_REQUESTED
-
-
-async def _ended(handle: workflow.ActivityHandle[SlabDone]) -> SlabDone:
-    """Wait for a slab's end; a cancellation of the waiting asks it to stop, once."""
-    while True:
-        try:
-            return await asyncio.shield(handle)
-        except asyncio.CancelledError:
-            if handle.cancelled():
-                raise
-            handle.cancel()
-
-
-async def _quietly(task: asyncio.Task[None]) -> None:
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except (asyncio.CancelledError, FailureError):
-            continue
