@@ -124,6 +124,7 @@ DAWDLE = """
 """
 
 
+@pytest.mark.timeout(120)
 def test_a_second_ctrl_c_ends_what_the_first_waits_for(project: Path) -> None:
     (project / "jobs" / "slow.py").write_text(SLOW)
     app = project / "hello" / "app.py"
@@ -135,7 +136,7 @@ def test_a_second_ctrl_c_ends_what_the_first_waits_for(project: Path) -> None:
         process.send_signal(signal.SIGINT)
         until(process, "worker_draining")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=15)
+        process.communicate(timeout=45)  # a busy machine ends a server slowly
     assert process.returncode == 130
     assert processes(project) == []
 
