@@ -1,5 +1,7 @@
 """Temporal's limits, and how far the engine keeps away from them."""
 
+from datetime import timedelta
+
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 4096
 """Bytes that one argument or result may have: Temporal's 2 MiB, less its own envelope."""
 
@@ -21,6 +23,13 @@ HISTORY_BYTES = 40 * 1024 * 1024
 CALLS_TOGETHER = 500
 """Calls of one method that one activity carries at the most. More are no faster, and what a crash
 may repeat grows with it."""
+
+CALLS_CARRIED_OUT_AT_ONCE = 16
+"""Calls that a worker carries out at once, of those that one activity carries."""
+
+SLICE = timedelta(seconds=1)
+"""How long an activity that carries many calls begins new ones. What it took tells how many the
+next one is given, so that slow calls spread over workers and their results arrive in time."""
 
 BYTES_TOGETHER = 1024 * 1024
 """Bytes of arguments that one activity carries at the most, where it carries several calls."""

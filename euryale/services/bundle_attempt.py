@@ -18,7 +18,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.exceptions import ApplicationError
 
 from euryale.errors import PayloadTooLarge
-from euryale.runs.limits import PAYLOAD_LIMIT
+from euryale.runs.limits import CALLS_CARRIED_OUT_AT_ONCE, PAYLOAD_LIMIT, SLICE
 from euryale.services.attempt import failure_of, is_mistake
 from euryale.services.call_ids import calls_carried
 from euryale.services.call_outcome import FailedCall, failure, reply, untouched
@@ -27,12 +27,6 @@ from euryale.services.idempotency import CurrentCall, carrying_out, key_of
 from euryale.services.payload_bundle import unpack
 
 log = structlog.get_logger("euryale.worker")
-
-AT_ONCE = 16
-"""Calls that are carried out at once."""
-
-SLICE = timedelta(seconds=1)
-"""How long new calls are begun."""
 
 _FIRST_BULK = 16
 """Calls that a bulk method gets at first, so that the size of their results is known."""
@@ -109,7 +103,7 @@ class BundleAttempt:
         """
         if self._many is not None:
             await self._in_bulk(self._many)
-        await asyncio.gather(*(self._one_by_one() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(self._one_by_one() for _ in range(CALLS_CARRIED_OUT_AT_ONCE)))
         if self._again and not self._ends and self._first_error is not None:
             activity.heartbeat(*self.details())
             raise self._first_error

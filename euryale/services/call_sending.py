@@ -12,7 +12,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 from euryale.config import Retry
 from euryale.sagas.settlement import settle
@@ -80,13 +80,11 @@ class Sent:
     Attributes:
         ends: How each ended, in the order of the calls.
         seconds_each: How long a call took on average; 0 where that isn't known.
-        cancellation: The cancellation of whoever waited.
         attempts: How many attempts the activity took; what it left undone may have been begun.
     """
 
     ends: tuple[Ended, ...]
     seconds_each: float = 0
-    cancellation: asyncio.CancelledError | None = None
     attempts: int = 1
 
 
@@ -132,10 +130,10 @@ async def send(
     settlement = await settle(handle)
     if settlement.error is not None:
         failed = Ended("failed", error=settlement.error)
-        return Sent((failed,) * len(payloads), cancellation=settlement.cancellation)
+        return Sent((failed,) * len(payloads))
     returned: Payload = settlement.result.payload
     ends = tuple(map(_ended, unpack(returned)))
-    return Sent(ends, seconds_each(returned), settlement.cancellation, attempt_told(returned))
+    return Sent(ends, seconds_each(returned), attempt_told(returned))
 
 
 def attempted(payload: Payload, attempts: int) -> Payload:
@@ -185,7 +183,6 @@ def may_be_tried_again(retry: Retry, attempts: int, error: BaseException) -> boo
     """Whether a call that failed after so many attempts has another one."""
     if retry.maximum_attempts and attempts >= retry.maximum_attempts:
         return False
-    cause = error.cause if isinstance(error, ActivityError) else error
-    if isinstance(cause, ApplicationError):
-        return not cause.non_retryable and cause.type not in retry.non_retryable_error_types
+    if isinstance(error, ApplicationError):
+        return not error.non_retryable and error.type not in retry.non_retryable_error_types
     return True

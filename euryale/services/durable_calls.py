@@ -2,8 +2,8 @@
 
 Calls that are made in one tick of the run's event loop travel in one activity, as many of one
 method as fit; each keeps its own result, error, idempotency key and retries. A call that is made
-alone begins as a local activity where its method allows that. What follows from what is decided
-here by the run's code and its history alone, so that a replay decides the same.
+alone begins as a local activity where its method allows that. All of it follows from the run's code
+and its history, so that a replay decides the same.
 """
 
 import asyncio
@@ -23,9 +23,11 @@ from euryale.errors import HistoryTooLong
 from euryale.runs.limits import (
     BYTES_TOGETHER,
     CALLS_AT_ONCE,
+    CALLS_CARRIED_OUT_AT_ONCE,
     CALLS_TOGETHER,
     HISTORY_BYTES,
     HISTORY_EVENTS,
+    SLICE,
     TASK_LIMIT,
 )
 from euryale.sagas.run_clock import next_number
@@ -48,13 +50,6 @@ PATCH = "euryale-calls-together"
 
 ONE_BY_ONE_FUNCTION = "euryale_one_by_one"
 """The extern function of a worker that wants to see each call by itself: a rehearsal's."""
-
-SLICE = timedelta(seconds=1)
-"""How long an activity that carries many calls begins new ones. What it took tells how many the
-next one is given, so that slow calls spread over workers and their results arrive in time."""
-
-_WEIGHT = 16
-"""Calls of one activity that its worker carries out at once, where there are several."""
 
 
 class _Done(asyncio.Future[Payload]):
@@ -184,7 +179,7 @@ class DurableCalls:
             return
         lane.woken = False
         while lane.waiting:
-            weight = min(len(lane.waiting), lane.together, _WEIGHT)
+            weight = min(len(lane.waiting), lane.together, CALLS_CARRIED_OUT_AT_ONCE)
             if lane.load and lane.load + weight > CALLS_AT_ONCE:
                 return
             calls = self._take(lane)
@@ -192,7 +187,7 @@ class DurableCalls:
                 self._begin(lane, calls)
 
     def _begin(self, lane: _Lane, calls: list[_Call], attempts: int = 0) -> None:
-        lane.load += min(len(calls), _WEIGHT)
+        lane.load += min(len(calls), CALLS_CARRIED_OUT_AT_ONCE)
         if not self._spawn(self._carry_out(lane, calls, attempts)):
             for call in calls:
                 call.done.end()
@@ -255,7 +250,7 @@ class DurableCalls:
             for call in calls:
                 _fail(call, error)
         finally:
-            lane.load -= min(len(calls), _WEIGHT)
+            lane.load -= min(len(calls), CALLS_CARRIED_OUT_AT_ONCE)
             # The run is taken out of the worker's cache, or ends what is under way.
             for call in calls:
                 if call not in left:

@@ -123,8 +123,9 @@ class LocalCalls:
         else:
             self._bytes += result.ByteSize()
             if self._bytes > BYTES_UNRECORDED:
+                reads = self.reads
                 await workflow.sleep(timedelta(milliseconds=1))
-                self.recorded(self.reads)
+                self.recorded(reads)
             return Ended("done", payload=result)
         finally:
             self._under_way = False

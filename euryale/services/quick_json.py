@@ -44,16 +44,15 @@ class QuickJson:
 
     def from_payload(self, payload: Payload, hint: Any = None) -> Any:
         """The value of a payload, as the type that is asked for."""
-        if self._quick and payload.metadata.get("encoding") == JSON:
-            adapter = _adapter(hint)
-            if adapter is not None:
-                return adapter.validate_json(payload.data)
+        # An annotation that is no class needn't be hashable.
+        quick = self._quick and isinstance(hint, type) and payload.metadata.get("encoding") == JSON
+        adapter = _adapter(hint) if quick else None
+        if adapter is not None:
+            return adapter.validate_json(payload.data)
         return self._converter.from_payload(payload, hint)
 
 
 @lru_cache(maxsize=1024)
 def _adapter(hint: Any) -> TypeAdapter[Any] | None:
-    """What reads a type; None for one that might have a converter of its own."""
-    if isinstance(hint, type) and (issubclass(hint, (BaseModel, *_PLAIN))):
-        return TypeAdapter(hint)
-    return None
+    """What reads a class; None for one that might have a converter of its own."""
+    return TypeAdapter(hint) if issubclass(hint, (BaseModel, *_PLAIN)) else None

@@ -429,6 +429,14 @@ async def test_a_mutation_after_a_local_read_is_an_ordinary_activity(served: Cli
     assert kinds(history)["activity_task_scheduled"] == 5
 
 
+async def test_a_mutation_after_a_look_at_the_clock_is_an_ordinary_activity(
+    served: Client,
+) -> None:
+    # After a crash the clock tells another time, and the call could be another one.
+    _, history = await ran(served, "asks_the_time_and_puts", names=names(3))
+    assert kinds(history)["activity_task_scheduled"] == 3
+
+
 async def test_reads_in_a_loop_are_local(served: Client) -> None:
     _, history = await ran(served, "looks", names=names(20))
     assert carried(history) == []

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
@@ -137,6 +137,7 @@ PRODUCT = Product(id="p", status=Status.DRAFT, price=Decimal("9.90"), made=datet
         ({"a"}, set[str]),
         (Status.DRAFT, Status),
         (None, Product | None),
+        (3, Annotated[int, {"not": "hashable"}]),
     ],
 )
 def test_what_is_written_quickly_is_what_the_converter_writes(value: Any, hint: Any) -> None:

@@ -172,5 +172,14 @@ async def looks_and_puts(_: Container, ledger: LedgerService, names: list[str]) 
 
 
 @case
+async def asks_the_time_and_puts(
+    container: Container, ledger: LedgerService, names: list[str]
+) -> None:
+    for name in names:
+        container.now()
+        await ledger.put(name)
+
+
+@case
 async def looks(_: Container, ledger: LedgerService, names: list[str]) -> list[Any]:
     return [await ledger.look(name) for name in names]
