@@ -1,0 +1,67 @@
+"""Rows of a database by themselves: what one batch sees, and which row is set aside."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, func, insert, select
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sweeping.shelf import Shelf, id_of, item
+
+from euryale.sweeps.source import BatchFailed, Slab
+from euryale.sweeps.sql import Batch, Rows
+from euryale.sweeps.sql_database import Database
+from euryale.sweeps.sql_tables import dead_letters
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    shelf = Shelf(f"sqlite:///{tmp_path / 'shelf.db'}")
+    shelf.make()
+    yield shelf
+    shelf.close()
+
+
+async def test_a_batch_sees_one_state_whatever_the_engine_does_by_itself(tmp_path: Path) -> None:
+    # SQLite's driver alone would begin a transaction with the first change only.
+    url = f"sqlite:///{tmp_path / 'plain.db'}"
+    engine = create_engine(url)
+    asynchronous = create_async_engine(url.replace("sqlite", "sqlite+aiosqlite", 1))
+
+    def has_begun(connection: Any) -> bool:
+        return bool(connection.connection.driver_connection.in_transaction)
+
+    try:
+        for given in (engine, async_sessionmaker(asynchronous)):
+            async with Database(given).writing() as transaction:
+                assert await transaction.run(has_begun)
+    finally:
+        engine.dispose()
+        await asynchronous.dispose()
+
+
+async def test_a_row_that_comes_before_the_one_that_failed_has_its_turn_first(
+    shelf: Shelf,
+) -> None:
+    shelf.fill(3)
+    rows = Rows(shelf.engine, select(item), key=item.c.id)
+    slab = Slab("sweep", 0, None, (id_of(2),))
+    cursor = await rows.open(slab)
+
+    async def fail(_: Batch) -> None:
+        raise ValueError("refused")
+
+    with pytest.raises(BatchFailed) as failed:
+        await rows.change(slab, cursor, 1, fail, "")
+    assert failed.value.until == (id_of(0),)
+
+    # While nobody held the rows, another one came in front.
+    def put_in_front(connection: Any) -> None:
+        row = connection.execute(select(item).where(item.c.id == id_of(0))).mappings().one()
+        connection.execute(insert(item).values(dict(row) | {"id": id_of(0)[:-1], "place": 99}))
+
+    shelf.run(put_in_front)
+    assert await rows.bury(slab, cursor, failed.value.until, "refused") == cursor
+    with shelf.engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(dead_letters)) == 0
