@@ -23,11 +23,11 @@ from euryale.sweeps.source import (
     Undoing,
     Walk,
 )
-from euryale.sweeps.sql_batch import Batch
+from euryale.sweeps.sql_batch import Batch, Change
 from euryale.sweeps.sql_database import Database, Store, refusal
 from euryale.sweeps.sql_dialect import refuse_unknown
 from euryale.sweeps.sql_key import KeyColumn, SqlKey, key_of, text_of
-from euryale.sweeps.sql_range import SqlRange
+from euryale.sweeps.sql_range import NextRows, SqlRange
 from euryale.sweeps.sql_tables import dead_letters, metadata, slabs
 from euryale.sweeps.sql_undo import UndoingRows, close, take_back
 
@@ -68,22 +68,20 @@ class Rows:
         self._database = Database(database)
         self._statement = statement
         self._key = SqlKey(key)
-        self._ranges: dict[str, SqlRange] = {}
-        self._changes: dict[Any, Any] = {}
-        self._range_in("sqlite")  # refuses at once what can't be used
+        self._known: SqlRange | None = None
+        self._changes: dict[Any, Change] = {}
+        SqlRange(self._statement, self._key, "sqlite")  # refuses at once what can't be used
 
     def __repr__(self) -> str:
         return f"<rows of {self._key.table.name} in the order of {self._key}>"
 
-    def _range_in(self, dialect: str) -> SqlRange:
-        found = self._ranges.get(dialect)
-        if found is None:
-            refuse_unknown(dialect)
-            found = self._ranges[dialect] = SqlRange(self._statement, self._key, dialect)
-        return found
-
     def _range(self, connection: Connection) -> SqlRange:
-        return self._range_in(connection.dialect.name)
+        """The rows in the words of the database, which isn't known before it is connected to."""
+        if self._known is None:
+            dialect = connection.dialect.name
+            refuse_unknown(dialect)
+            self._known = SqlRange(self._statement, self._key, dialect)
+        return self._known
 
     async def count(self) -> int:
         """See `Source.count`."""
@@ -121,39 +119,32 @@ class Rows:
         keeps: str,
     ) -> Cursor:
         """See `Source.change`."""
-
-        def find(connection: Connection) -> tuple[SqlRange, Key, int]:
-            rows = self._range(connection)
-            until = rows.nth(connection, cursor.position or slab.after, slab.until, most)
-            count = most
-            if until is None:
-                until = slab.until
-                count = rows.count(connection, cursor.position or slab.after, until)
-            rows.refuse_double(connection, cursor.position or slab.after, until)
-            return rows, until, count
-
+        rows = self._known
+        if rows is None:
+            rows = await self._database.read(self._range)
         async with self._database.writing() as transaction:
-            rows, until, count = await transaction.run(find)
-            try:
-                after = cursor.position or slab.after
-                batch = Batch(transaction, rows, slab, (after, until), keeps)
-                if count:
-                    await step(batch)
+            after = cursor.position or slab.after
+            batch = Batch(transaction, rows, slab, after=after, most=most, keeps=keeps)
+
+            def finish(connection: Connection, found: NextRows) -> Cursor:
+                batch.apply(connection, cursor.slab, self._changes)
                 ahead = replace(
                     cursor,
-                    position=until,
-                    rows=cursor.rows + count,
-                    finished=until == slab.until,
+                    position=found.until,
+                    rows=cursor.rows + found.count,
+                    finished=found.until == slab.until,
                 )
+                _move(connection, cursor, ahead)
+                return ahead
 
-                def finish(connection: Connection) -> None:
-                    batch.apply(connection, cursor.slab, self._changes)
-                    _move(connection, cursor, ahead)
-
-                await transaction.finish(finish)
+            try:
+                await step(batch)
+                return await batch.finish(finish)
             except Exception as error:
-                raise BatchFailed(refusal(error) or error, until) from error
-        return ahead
+                if batch.is_lost:
+                    raise
+                found = await batch.find()
+                raise BatchFailed(refusal(error) or error, found.until) from error
 
     async def bury(self, slab: Slab, cursor: Cursor, failed: Key, error: str) -> Cursor:
         """See `Source.bury`."""
@@ -161,6 +152,10 @@ class Rows:
         def set_aside(connection: Connection) -> Cursor:
             after = cursor.position or slab.after
             key = self._range(connection).nth(connection, after, slab.until, 1)
+            if key is None:  # it has vanished meanwhile, and no other is left
+                ahead = replace(cursor, position=slab.until, finished=True)
+                _move(connection, cursor, ahead)
+                return ahead
             if key != failed:  # it has vanished meanwhile, or another one came before it
                 return cursor
             connection.execute(

@@ -194,8 +194,9 @@ def _begun(connection: Connection) -> Connection:
     changed by others in between.
     """
     if connection.dialect.name == "sqlite":
-        # With this SQLAlchemy begins, and an engine whose owner knows all that has its own BEGIN.
-        connection.exec_driver_sql("SELECT 1")
+        # An engine whose owner knows all that has its own BEGIN when SQLAlchemy begins.
+        if not connection.in_transaction():
+            connection.begin()
         driver: Any = connection.connection.driver_connection
         if not driver.in_transaction:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

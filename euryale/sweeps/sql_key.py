@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -47,7 +48,11 @@ class SqlKey:
         """Whether a row may have no key."""
         return any(column.nullable for column in self.columns)
 
-    @property
+    def has(self, column: Column[Any]) -> bool:
+        """Whether a column is of the key."""
+        return any(column is mine for mine in self.columns)
+
+    @cached_property
     def is_unique(self) -> bool:
         """Whether the table's own constraints say that no two rows have one key."""
         own = set(self.columns)

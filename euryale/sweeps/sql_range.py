@@ -1,6 +1,7 @@
 """A query's rows between two keys, as statements whose only parameters are these keys."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,10 +25,23 @@ from euryale.sweeps.sql_dialect import hidden
 from euryale.sweeps.sql_key import SqlKey
 
 Condition = ColumnElement[bool]
-Given = Mapping[str, Any]
+Given = Mapping[str, Callable[[], Any]]
 
 _LATER: Given = {}
 """The keys come as parameters of the statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextRows:
+    """The rows of a batch.
+
+    Attributes:
+        until: The key of the last one; of the slab's where there are no more.
+        count: How many there are.
+    """
+
+    until: Key
+    count: int
 
 
 class SqlRange:
@@ -70,9 +84,17 @@ class SqlRange:
         """Whether it is known without looking that no two rows have one key."""
         return self.is_of_one_table and self.key.is_unique
 
-    def condition(self, after: Key | None, until: Key) -> Condition:
-        """Which rows of the key's table are meant, with the keys as values."""
-        return self._condition(behind=after is not None, given=self.parameters(after, until))
+    def condition(self, after: Key | None, until: Callable[[], Key]) -> Condition:
+        """Which rows of the key's table are meant, the last of them as it is found later."""
+        places = range(len(self.key.columns))
+        given: dict[str, Callable[[], Any]] = {
+            f"sweep_until_{place}": lambda at=place: self.key.decode(until())[at]  # type: ignore[misc]
+            for place in places
+        }
+        if after is not None:
+            values = self.key.decode(after)
+            given |= {f"sweep_after_{place}": lambda at=place: values[at] for place in places}  # type: ignore[misc]
+        return self._condition(behind=after is not None, given=given)
 
     def parameters(self, after: Key | None, until: Key | None) -> dict[str, Any]:
         """What the statements below get."""
@@ -125,12 +147,24 @@ class SqlRange:
             return select(*self.key.columns).where(hidden(where, self._dialect))
         return statement
 
-    def rows(self, after: Key | None, until: Key) -> Select[Any]:
+    def rows(self, after: Key | None) -> Select[Any]:
         """The query itself, between two keys, in the order of the key."""
-        within = self._within(behind=after is not None, given=self.parameters(after, until))
+        within = self._within(behind=after is not None)
         return self._statement.where(within).order_by(None).order_by(*self.key.columns)
 
     # --- what a sweep asks ----------------------------------------------------------------------
+
+    def next(self, connection: Connection, after: Key | None, until: Key, most: int) -> NextRows:
+        """The next rows, at most so many.
+
+        Raises:
+            SweepKeyInvalid: Two of them have one key.
+        """
+        last = self.nth(connection, after, until, most)
+        found = NextRows(last, most) if last else None
+        found = found or NextRows(until, self.count(connection, after, until))
+        self.refuse_double(connection, after, found.until)
+        return found
 
     def nth(self, connection: Connection, after: Key | None, until: Key, number: int) -> Key | None:
         """The key of the row of that number, from 1; None where there are fewer."""
@@ -229,6 +263,5 @@ class SqlRange:
         bounds: list[Any] = []
         for place, column in enumerate(self.key.columns):
             bound = f"sweep_{name}_{place}"
-            value = {"value": given[bound]} if bound in given else {}
-            bounds.append(bindparam(bound, type_=column.type, **value))
+            bounds.append(bindparam(bound, type_=column.type, callable_=given.get(bound)))
         return tuple_(*bounds) if self._several else bounds[0]

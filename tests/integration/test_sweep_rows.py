@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, func, insert, select
+from sqlalchemy import create_engine, delete, func, insert, select
+from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sweeping.shelf import Shelf, id_of, item
 
@@ -65,3 +66,55 @@ async def test_a_row_that_comes_before_the_one_that_failed_has_its_turn_first(
     assert await rows.bury(slab, cursor, failed.value.until, "refused") == cursor
     with shelf.engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(dead_letters)) == 0
+
+
+async def test_a_step_that_fails_for_rows_that_are_gone_ends_its_slab(shelf: Shelf) -> None:
+    shelf.fill(1)
+    rows = Rows(shelf.engine, select(item), key=item.c.id)
+    slab = Slab("sweep", 0, None, (id_of(0),))
+    cursor = await rows.open(slab)
+    shelf.run(lambda one: one.execute(delete(item)))
+
+    async def fail(_: Batch) -> None:
+        raise ValueError("refused")
+
+    with pytest.raises(BatchFailed) as failed:
+        await rows.change(slab, cursor, 1, fail, "")
+    ended = await rows.bury(slab, cursor, failed.value.until, "refused")
+    assert (ended.finished, ended.rows, ended.dead) == (True, 0, 0)
+
+
+async def test_each_batch_sets_its_own_expressions(shelf: Shelf) -> None:
+    shelf.fill(6)
+    rows = Rows(shelf.engine, select(item), key=item.c.id)
+    slab = Slab("sweep", 0, None, (id_of(5),))
+    added = iter((10, 10, 20))
+
+    async def add(batch: Batch) -> None:
+        batch.update(place=item.c.place + next(added))
+
+    cursor = await rows.open(slab)
+    while not cursor.finished:
+        cursor = await rows.change(slab, cursor, 2, add, "rows")
+    with shelf.engine.connect() as connection:
+        places = connection.scalars(select(item.c.place).order_by(item.c.id)).all()
+    assert [after - before for before, after in enumerate(places)] == [10, 10, 10, 10, 20, 20]
+    assert (await rows.take_back(slab, None)).left == 0
+    with shelf.engine.connect() as connection:
+        assert connection.scalars(select(item.c.place).order_by(item.c.id)).all() == list(range(6))
+
+
+async def test_the_rows_of_a_batch_are_known_in_its_transaction_only(shelf: Shelf) -> None:
+    shelf.fill(3)
+    rows = Rows(shelf.engine, select(item), key=item.c.id)
+    slab = Slab("sweep", 0, None, (id_of(2),))
+
+    async def look(batch: Batch) -> None:
+        # It may be asked for before the rows are known.
+        condition = batch.condition
+        meant = select(func.count()).select_from(item).where(condition)
+        with pytest.raises(StatementError, match="known in its transaction only"):
+            shelf.run(lambda one: one.execute(meant))
+        assert await batch.run(lambda one: one.scalar(meant)) == 2
+
+    await rows.change(slab, await rows.open(slab), 2, look, "")
