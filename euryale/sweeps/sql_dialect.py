@@ -20,14 +20,18 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    true,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.sql.elements import UnaryExpression
-from sqlalchemy.sql.operators import custom_op
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, UnaryExpression
+from sqlalchemy.sql.operators import and_ as and_operator
+from sqlalchemy.sql.operators import between_op, custom_op, ge, gt, le, lt
 
 from euryale.errors import SweepInvalid
 
 DIALECTS = ("sqlite", "postgresql")
+
+_RANGES = (gt, ge, lt, le, between_op)
 
 Value = ColumnElement[Any]
 
@@ -45,14 +49,33 @@ def refuse_unknown(dialect: str) -> None:
         )
 
 
-def hidden(condition: ColumnElement[bool], dialect: str) -> ColumnElement[bool]:
+def hidden(
+    condition: ColumnElement[bool], key: Sequence[Column[Any]], dialect: str
+) -> ColumnElement[bool]:
     """The condition, so that SQLite goes along the key and not along another index.
 
     Without statistics it takes any index of a column that is compared for equality to be better
-    than a range, and would look at all rows of the query for every batch.
+    than a range, and would look at all rows of the query for every batch. What bounds the key
+    itself it may see: a range of a large table is found at once then.
     """
     if dialect != "sqlite":
         return condition
+    is_and = isinstance(condition, BooleanClauseList) and condition.operator is and_operator
+    parts: Sequence[Any] = condition.clauses if is_and else (condition,)
+    return and_(true(), *(part if _bounds(part, key) else _hidden(part) for part in parts))
+
+
+def _bounds(condition: Any, key: Sequence[Column[Any]]) -> bool:
+    return (
+        isinstance(condition, BinaryExpression)
+        and condition.operator in _RANGES
+        and len(key) == 1
+        and isinstance(condition.left, Column)
+        and condition.left.shares_lineage(key[0])
+    )
+
+
+def _hidden(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return UnaryExpression(condition.self_group(), operator=custom_op("+"), type_=condition.type)
 
 

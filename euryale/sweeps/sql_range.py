@@ -123,7 +123,11 @@ class SqlRange:
             inner = self._reading.where(within)
             return tuple_(*self.key.columns).in_(inner) if self._several else self._first.in_(inner)
         where = self._statement.whereclause
-        return within if where is None else and_(hidden(where, self._dialect), within)
+        return (
+            within
+            if where is None
+            else and_(hidden(where, self.key.columns, self._dialect), within)
+        )
 
     def reading(self, after: Key | None, *, until: bool = True) -> Select[Any]:
         """The keys of the rows, in no order."""
@@ -144,7 +148,7 @@ class SqlRange:
         ).order_by(None)
         where = statement.whereclause
         if self.is_of_one_table and where is not None:
-            return select(*self.key.columns).where(hidden(where, self._dialect))
+            return select(*self.key.columns).where(hidden(where, self.key.columns, self._dialect))
         return statement
 
     def rows(self, after: Key | None) -> Select[Any]:

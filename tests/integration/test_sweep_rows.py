@@ -8,11 +8,14 @@ import pytest
 from sqlalchemy import create_engine, delete, func, insert, select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped
 from sweeping.shelf import Shelf, id_of, item
 
 from euryale.sweeps.source import BatchFailed, Slab
 from euryale.sweeps.sql import Batch, Rows
 from euryale.sweeps.sql_database import Database
+from euryale.sweeps.sql_key import SqlKey
+from euryale.sweeps.sql_range import SqlRange
 from euryale.sweeps.sql_tables import dead_letters
 
 
@@ -118,3 +121,38 @@ async def test_the_rows_of_a_batch_are_known_in_its_transaction_only(shelf: Shel
         assert await batch.run(lambda one: one.scalar(meant)) == 2
 
     await rows.change(slab, await rows.open(slab), 2, look, "")
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class MappedItem(Base):
+    __table__ = item
+    id: Mapped[str]
+    state: Mapped[str]
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        (select(item).where(item.c.state == "new", item.c.id > id_of(2)), item.c.id),
+        (
+            select(MappedItem).where(MappedItem.state == "new", MappedItem.id > id_of(2)),
+            MappedItem.id,
+        ),
+    ],
+)
+def test_sqlite_goes_along_the_key_and_from_where_the_query_begins(
+    shelf: Shelf, query: Any, key: Any
+) -> None:
+    rows = SqlRange(query, SqlKey(key), "sqlite")
+    statement = str(rows.reading(None).compile(shelf.engine))
+    plan = shelf.run(
+        lambda one: one.exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {statement}", ("new", id_of(2), id_of(9))
+        ).all()
+    )
+    assert [line.detail for line in plan] == [
+        "SEARCH item USING INDEX sqlite_autoindex_item_1 (id>? AND id<?)"
+    ]
