@@ -25,13 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, UnaryExpression
 from sqlalchemy.sql.operators import and_ as and_operator
-from sqlalchemy.sql.operators import between_op, custom_op, ge, gt, le, lt
+from sqlalchemy.sql.operators import custom_op, ge, gt, le, lt
 
 from euryale.errors import SweepInvalid
 
 DIALECTS = ("sqlite", "postgresql")
-
-_RANGES = (gt, ge, lt, le, between_op)
 
 Value = ColumnElement[Any]
 
@@ -50,28 +48,44 @@ def refuse_unknown(dialect: str) -> None:
 
 
 def hidden(
-    condition: ColumnElement[bool], key: Sequence[Column[Any]], dialect: str
+    condition: ColumnElement[bool],
+    dialect: str,
+    *,
+    but_below: Column[Any] | None = None,
+    but_above: Column[Any] | None = None,
 ) -> ColumnElement[bool]:
     """The condition, so that SQLite goes along the key and not along another index.
 
     Without statistics it takes any index of a column that is compared for equality to be better
-    than a range, and would look at all rows of the query for every batch. What bounds the key
-    itself it may see: a range of a large table is found at once then.
+    than a range, and would look at all rows of the query for every batch.
+
+    Args:
+        condition: The query's own.
+        dialect: The database's.
+        but_below: A key of which it may see what bounds it from below: a range of a large table is
+            found at once then. It can use one bound only, so where the sweep sets one, no other
+            must be seen.
+        but_above: The same from above.
     """
     if dialect != "sqlite":
         return condition
     is_and = isinstance(condition, BooleanClauseList) and condition.operator is and_operator
     parts: Sequence[Any] = condition.clauses if is_and else (condition,)
-    return and_(true(), *(part if _bounds(part, key) else _hidden(part) for part in parts))
+    seen = [
+        _bounds(part, but_below, (gt, ge)) or _bounds(part, but_above, (lt, le)) for part in parts
+    ]
+    return and_(
+        true(), *(part if one else _hidden(part) for part, one in zip(parts, seen, strict=True))
+    )
 
 
-def _bounds(condition: Any, key: Sequence[Column[Any]]) -> bool:
+def _bounds(condition: Any, key: Column[Any] | None, operators: Sequence[Any]) -> bool:
     return (
-        isinstance(condition, BinaryExpression)
-        and condition.operator in _RANGES
-        and len(key) == 1
+        key is not None
+        and isinstance(condition, BinaryExpression)
+        and condition.operator in operators
         and isinstance(condition.left, Column)
-        and condition.left.shares_lineage(key[0])
+        and condition.left.shares_lineage(key)
     )
 
 

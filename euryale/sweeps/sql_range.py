@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Select,
@@ -118,16 +119,10 @@ class SqlRange:
         return self._condition(behind=False)
 
     def _condition(self, *, behind: bool, given: Given = _LATER) -> Condition:
-        within = self._within(behind=behind, given=given)
-        if not self.is_of_one_table:
-            inner = self._reading.where(within)
-            return tuple_(*self.key.columns).in_(inner) if self._several else self._first.in_(inner)
-        where = self._statement.whereclause
-        return (
-            within
-            if where is None
-            else and_(hidden(where, self.key.columns, self._dialect), within)
-        )
+        if self.is_of_one_table:
+            return self._meant(behind=behind, given=given)
+        inner = self._keys.where(self._within(behind=behind, given=given))
+        return tuple_(*self.key.columns).in_(inner) if self._several else self._first.in_(inner)
 
     def reading(self, after: Key | None, *, until: bool = True) -> Select[Any]:
         """The keys of the rows, in no order."""
@@ -136,20 +131,20 @@ class SqlRange:
     @cached_property
     def _read(self) -> dict[tuple[bool, bool], Select[Any]]:
         return {
-            (behind, until): self._reading.where(self._within(behind=behind, until=until))
+            (behind, until): select(*self.key.columns).where(
+                self._meant(behind=behind, until=until)
+            )
+            if self.is_of_one_table
+            else self._keys.where(self._within(behind=behind, until=until))
             for behind in (False, True)
             for until in (False, True)
         }
 
     @cached_property
-    def _reading(self) -> Select[Any]:
-        statement = self._statement.with_only_columns(
+    def _keys(self) -> Select[Any]:
+        return self._statement.with_only_columns(
             *self.key.columns, maintain_column_froms=True
         ).order_by(None)
-        where = statement.whereclause
-        if self.is_of_one_table and where is not None:
-            return select(*self.key.columns).where(hidden(where, self.key.columns, self._dialect))
-        return statement
 
     def rows(self, after: Key | None) -> Select[Any]:
         """The query itself, between two keys, in the order of the key."""
@@ -208,7 +203,7 @@ class SqlRange:
         if not self.key.is_nullable:
             return
         missing = or_(*(column.is_(None) for column in self.key.columns))
-        if connection.execute(self._reading.where(missing).limit(1)).first() is not None:
+        if connection.execute(self._keys.where(missing).limit(1)).first() is not None:
             raise SweepKeyInvalid(
                 f"a row has no key {self.key}: it is NULL",
                 where=str(self.key),
@@ -251,8 +246,23 @@ class SqlRange:
         return len(self.key.columns) > 1
 
     @property
-    def _first(self) -> ColumnElement[Any]:
+    def _first(self) -> Column[Any]:
         return self.key.columns[0]
+
+    def _meant(self, *, behind: bool, until: bool = True, given: Given = _LATER) -> Condition:
+        """The query's own condition, and the keys' between which the rows are."""
+        within = self._within(behind=behind, until=until, given=given)
+        where = self._statement.whereclause
+        if where is None:
+            return within
+        key = None if self._several else self._first
+        own = hidden(
+            where,
+            self._dialect,
+            but_below=None if behind else key,
+            but_above=None if until else key,
+        )
+        return and_(own, within)
 
     def _within(self, *, behind: bool, until: bool = True, given: Given = _LATER) -> Condition:
         place: Any = tuple_(*self.key.columns) if self._several else self._first

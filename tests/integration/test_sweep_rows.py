@@ -136,23 +136,48 @@ class MappedItem(Base):
 @pytest.mark.parametrize(
     ("query", "key"),
     [
-        (select(item).where(item.c.state == "new", item.c.id > id_of(2)), item.c.id),
         (
-            select(MappedItem).where(MappedItem.state == "new", MappedItem.id > id_of(2)),
+            select(item).where(
+                item.c.state == "new", item.c.id >= id_of(1_000), item.c.id <= id_of(2_999)
+            ),
+            item.c.id,
+        ),
+        (
+            select(MappedItem).where(
+                MappedItem.state == "new",
+                MappedItem.id >= id_of(1_000),
+                MappedItem.id <= id_of(2_999),
+            ),
             MappedItem.id,
         ),
     ],
 )
-def test_sqlite_goes_along_the_key_and_from_where_the_query_begins(
+def test_sqlite_looks_at_the_rows_of_a_batch_and_at_no_others(
     shelf: Shelf, query: Any, key: Any
 ) -> None:
+    shelf.fill(4_000)
     rows = SqlRange(query, SqlKey(key), "sqlite")
-    statement = str(rows.reading(None).compile(shelf.engine))
-    plan = shelf.run(
-        lambda one: one.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {statement}", ("new", id_of(2), id_of(9))
-        ).all()
-    )
-    assert [line.detail for line in plan] == [
-        "SEARCH item USING INDEX sqlite_autoindex_item_1 (id>? AND id<?)"
-    ]
+    with shelf.engine.connect() as connection:
+        steps = 0
+
+        def step() -> None:
+            nonlocal steps
+            steps += 1
+
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(step, 1)
+
+        def cost(after: int | None, until: int | None) -> int:
+            nonlocal steps
+            steps = 0
+            if until is None:
+                assert rows.last(connection) == (id_of(2_999),)
+            else:
+                behind = None if after is None else (id_of(after),)
+                assert rows.next(connection, behind, (id_of(until),), 100).count == 100
+            return steps
+
+        assert cost(None, 2_999) < 100 * 20
+        assert cost(2_800, 2_999) < 100 * 20
+        assert cost(None, None) < 100
+        driver.set_progress_handler(None, 1)
