@@ -265,7 +265,7 @@ async def run(bench: Bench, stores: Sequence[str], launches: Mapping[str, str]) 
             DevServer.start(address, state_dir=folder / "temporal")
         )
         tell("starting Postgres")
-        server, leader = stack.enter_context(postgres())
+        server, leader = stack.enter_context(postgres("max_connections=300"))
         for store in stores:
             url = f"sqlite:///{folder / 'products.db'}" if store == "sqlite" else server
             options = {"products": url, "temporal": temporal.address, "postgres": server}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from benchmarks.figures import Failed, Figure, Fired, Killed, Published, Registered, ratio
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+PLACE = "figures"
+"""The place of a page that the benchmark's figures are put into."""
 
 TITLES = {
     "calls": "Calls that do nothing",
@@ -68,16 +69,17 @@ def page(figures: Sequence[Figure], conditions: Conditions) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def into(file: Path, text: str) -> None:
-    """Replace the figures of a page, which lie between two comments.
+def into(file: Path, text: str, place: str = PLACE) -> None:
+    """Replace what is at a place of a page, which lies between two comments.
 
     Raises:
-        ValueError: The page has no such comments.
+        ValueError: The page has no such place.
     """
-    before, begin, rest = file.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    marks = f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
+    before, begin, rest = file.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"{file} has no {BEGIN} … {END} to put the figures into")
+        raise ValueError(f"{file} has no {marks[0]} … {marks[1]} to put the figures into")
     file.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
 
 

