@@ -1,8 +1,9 @@
 """How late the runs of many jobs start that are due on the same second.
 
-`python -m benchmarks.herds` measures it: 200 and 1,000 jobs, each on a dev server of its own, with
-Temporal's default limit of 30 starts a second and with the engine's settings; `--window 60` spreads
-the jobs. The jobs are real files that one worker serves. The table on standard output is Markdown.
+`python -m benchmarks.herds` measures it: 200 and 1,000 jobs, each on a dev server of its own, kept
+in a file as that of `euryale dev`, with Temporal's default limit of 30 starts a second and with the
+engine's settings; `--window 60` spreads the jobs. The jobs are real files that one worker serves.
+The table on standard output is Markdown.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from euryale import Euryale, EuryalePlugin
 from euryale.schedules.apply import Applied
 from euryale.server.connection import connect
 from euryale.server.dynamic_config import dynamic_config_arguments
+from euryale.server.server import database_arguments
 from euryale.server.server_address import free_port, join_address
 from euryale.worker import make_worker, serve
 
@@ -105,12 +107,14 @@ async def server(*more: str) -> AsyncIterator[tuple[Client, int]]:
     command = [str(Path(sys.executable).parent / "temporal"), "server", "start-dev", "--headless"]
     command += ["--ip", HOST, "--port", address.rpartition(":")[2], "--log-level", "never"]
     command += dynamic_config_arguments(*more)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 -- it takes a millisecond
-    try:
-        yield await connect(address=address, wait=timedelta(seconds=30)), process.pid
-    finally:
-        process.terminate()
-        process.wait(20)
+    with tempfile.TemporaryDirectory(prefix="herd_") as folder:
+        command += database_arguments(Path(folder) / "temporal.db")
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 -- it takes a millisecond
+        try:
+            yield await connect(address=address, wait=timedelta(seconds=30)), process.pid
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def write_jobs(root: Path, name: str, count: int, due: datetime, window: int) -> Euryale:

@@ -1,7 +1,8 @@
 """What the settings of Euryale's worker do: each alone, beside the defaults of `euryale.worker`.
 
 `python -m benchmarks.tuning` measures them, on SQLite. A killed loop tells how soon a run goes on;
-many runs of one call tell what a run costs the worker. The table on standard output is Markdown.
+many runs of one call tell what a run costs the worker. The table on standard output is Markdown;
+`--into docs/benchmarks.md` puts it into that page.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from temporalio.client import Client
 from benchmarks.bench import tell
 from benchmarks.driven import DrivenSide, Launch, SideFailedError
 from benchmarks.machine import cpu_seconds, machine, peak_megabytes
+from benchmarks.page import into
 from benchmarks.products import Products
 from benchmarks.scenarios import Place, Table, killed, measured
 from benchmarks.sides.euryale import TUNING
@@ -32,6 +35,9 @@ from euryale.server.server_address import free_port, join_address
 HOST = "127.0.0.1"
 FIRST_PORT = 17333
 ROWS = 100_000
+PLACE = "tuning"
+"""The place of the page that the table is put into."""
+
 _SECONDS = 60.0
 
 VARIANTS: Sequence[Mapping[str, Any]] = (
@@ -134,7 +140,10 @@ async def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=__doc__)
     parser.add_argument("--runs", type=int, default=60, help="runs that are started at once")
     parser.add_argument("--only", default="", help="only settings whose names have this in them")
+    parser.add_argument("--into", type=Path, help="the page whose table is replaced")
     told = parser.parse_args(given)
+    lines = [f"{datetime.now(UTC):%Y-%m-%d}, {machine()}.", "", HEAD]
+    print("\n".join(lines), flush=True)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="euryale-tuning-")))
         address = join_address(HOST, free_port(HOST, FIRST_PORT))
@@ -146,7 +155,6 @@ async def main(given: Sequence[str] | None = None) -> None:
         table = Table(Products(url), ROWS)
         table.fresh()
         place = Place(table, [], _SECONDS)
-        print(f"{machine()}\n\n{HEAD}", flush=True)
         for number, variant in enumerate(VARIANTS):
             label = ", ".join(f"{name} = {value}" for name, value in variant.items()) or "as it is"
             if told.only not in label and variant:
@@ -161,11 +169,14 @@ async def main(given: Sequence[str] | None = None) -> None:
             side = DrivenSide(launch)
             try:
                 await side.start(_SECONDS)
-                print((await cost(place, side, client, told.runs)).row(label), flush=True)
+                lines.append((await cost(place, side, client, told.runs)).row(label))
+                print(lines[-1], flush=True)
             except (SideFailedError, TimeoutError) as error:
                 tell(f"{label} failed: {error}")
             finally:
                 await side.stop()
+    if told.into is not None:
+        into(told.into, "\n".join(lines) + "\n", PLACE)
 
 
 if __name__ == "__main__":

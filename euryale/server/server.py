@@ -57,6 +57,18 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+def database_arguments(file: Path) -> list[str]:
+    """The arguments that have `temporal server start-dev` keep what it knows in a file.
+
+    By itself it would write each transaction twice and wait for the disk several times. In this way
+    a call takes half as long, and 200 jobs that are due at once start in half the time. A server
+    that is killed loses nothing; where the machine loses its power, the last moment is gone.
+    """
+    settings = ("journal_mode=wal", "synchronous=normal")
+    pragmas = [part for setting in settings for part in ("--sqlite-pragma", setting)]
+    return ["--db-filename", str(file), *pragmas]
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What a server is started with, the first time and after a crash.
@@ -95,7 +107,7 @@ class Launch:
         arguments += ["--namespace", self.namespace]
         # The worker would register it, too; so it is there before the first run.
         arguments += ["--search-attribute", "Compensation=Keyword"]
-        arguments += ["--db-filename", str((self.state_dir / "temporal.db").absolute())]
+        arguments += database_arguments((self.state_dir / "temporal.db").absolute())
         return [*arguments, *dynamic_config_arguments()]
 
 

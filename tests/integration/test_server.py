@@ -90,6 +90,8 @@ async def test_a_server_is_started_with_its_namespace_and_ui_and_stops_at_the_en
         # Ctrl-C in the terminal goes to a process group, which is not ours.
         assert pid is not None
         assert os.getpgid(pid) != os.getpgid(0)
+        # The quick way to keep it: each transaction is written once.
+        assert (tmp_path / "state" / "temporal.db-wal").exists()
     assert not lives(pid)
     assert (tmp_path / "state" / "temporal.db").exists()
 

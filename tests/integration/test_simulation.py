@@ -38,6 +38,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from euryale.config import Overlap
 from euryale.schedules.schedule import OVERLAP
 from euryale.server.dynamic_config import dynamic_config_arguments
+from euryale.server.server import database_arguments
 from euryale.time.simulation import Simulated, Span, simulate
 
 INTERVAL = 3.0  # seconds; all but firings happens far from them, between two
@@ -84,7 +85,7 @@ class Server:
         binary = str(Path(sys.executable).parent / "temporal")
         self._command = [binary, "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
         self._command += ["--port", str(self.port), "--log-level", "never"]
-        self._command += ["--db-filename", str(database)]
+        self._command += database_arguments(database)
         self._command += dynamic_config_arguments()
         self._process: subprocess.Popen[bytes] | None = None
 
