@@ -145,8 +145,8 @@ class Batch:
         return self._sought and self._found is None
 
     async def find(self) -> NextRows:
-        """Its rows."""
-        return await self._transaction.run(self._with_rows(lambda _, found: found))
+        """Its rows; known ones are told also when the transaction can do nothing more."""
+        return self._found or await self._transaction.run(self._with_rows(lambda _, found: found))
 
     async def finish(self, work: Callable[[Connection, NextRows], T]) -> T:
         """Carry out the last work in the transaction, and commit."""
