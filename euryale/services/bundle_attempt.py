@@ -14,14 +14,22 @@ from typing import Any
 
 import structlog
 from temporalio import activity
-from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ApplicationError
 
 from euryale.errors import PayloadTooLarge
 from euryale.runs.limits import CALLS_CARRIED_OUT_AT_ONCE, PAYLOAD_LIMIT, SLICE
 from euryale.services.attempt import failure_of, is_mistake
 from euryale.services.call_ids import calls_carried
-from euryale.services.call_outcome import FailedCall, failure, reply, untouched
+from euryale.services.call_outcome import (
+    FailedCall,
+    beat_of,
+    end_of,
+    failure,
+    reply,
+    told_by,
+    untouched,
+)
 from euryale.services.call_sending import attempts_before
 from euryale.services.idempotency import CurrentCall, carrying_out, key_of
 from euryale.services.payload_bundle import unpack
@@ -89,11 +97,16 @@ class BundleAttempt:
         """Begin no further call."""
         self._stopped = True
 
-    def details(self) -> tuple[Any, ...]:
-        """What the next attempt needs to know, for a heartbeat."""
-        ends = sorted(self._ends.items())
-        done = Payloads(payloads=[payload for _, payload in ends]).SerializeToString()
-        return ([number for number, _ in ends], sorted(self._again), done)
+    def details(self) -> tuple[bytes]:
+        """What came of the calls so far, for a heartbeat."""
+        return (beat_of(self._reply()),)
+
+    def _reply(self) -> Payload:
+        return reply(
+            [self._end_of(number) for number in range(len(self._payloads))],
+            timedelta(seconds=time.monotonic() - self._began),
+            self._attempt,
+        )
 
     async def carry_out(self) -> Payload:
         """Carry the calls out, and tell how each ended.
@@ -107,20 +120,20 @@ class BundleAttempt:
         if self._again and not self._ends and self._first_error is not None:
             activity.heartbeat(*self.details())
             raise self._first_error
-        return reply(
-            [self._end_of(number) for number in range(len(self._payloads))],
-            timedelta(seconds=time.monotonic() - self._began),
-            self._attempt,
-        )
+        return self._reply()
 
     def _remember(self, details: Sequence[Any]) -> set[int]:
         """Take over what earlier attempts have done, and tell which calls they failed at."""
-        if len(details) != len(self.details()):
-            return set()
-        done, tried, payloads = details
-        self._ends = dict(zip(done, Payloads.FromString(payloads).payloads, strict=True))
+        told = told_by(details[0]) if details else None
+        tried: set[int] = set()
+        for number, payload in enumerate(unpack(told) if told else ()):
+            match end_of(payload):
+                case "again":
+                    tried.add(number)
+                case "done" | "failed":
+                    self._ends[number] = payload
         self._size = sum(payload.ByteSize() for payload in self._ends.values())
-        return set(tried)
+        return tried
 
     def _end_of(self, number: int) -> Payload:
         if number in self._ends:

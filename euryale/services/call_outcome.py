@@ -5,7 +5,7 @@ A result travels as it would alone. Any other end is a payload with a mark in it
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from temporalio.api.common.v1 import Payload
@@ -91,6 +91,16 @@ def reply(payloads: Sequence[Payload], took: timedelta, attempt: int = 1) -> Pay
     if attempt > 1:
         bundle.metadata[_ATTEMPT_KEY] = b"%d" % attempt
     return bundle
+
+
+def beat_of(told: Payload) -> bytes:
+    """A reply of an attempt that goes on, as its heartbeats carry it."""
+    return told.SerializeToString()
+
+
+def told_by(beat: Any) -> Payload | None:
+    """The reply that a heartbeat carries; None where it is no such heartbeat."""
+    return Payload.FromString(beat) if isinstance(beat, bytes) else None
 
 
 def attempt_told(bundle: Payload) -> int:

@@ -13,6 +13,7 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import TimeoutError as TimedOut
 
 from euryale.config import Retry
 from euryale.sagas.settlement import settle
@@ -24,6 +25,7 @@ from euryale.services.call_outcome import (
     end_of,
     failed_call,
     seconds_each,
+    told_by,
 )
 from euryale.services.payload_bundle import pack, unpack
 
@@ -129,8 +131,7 @@ async def send(
     started(handle)
     settlement = await settle(handle)
     if settlement.error is not None:
-        failed = Ended("failed", error=settlement.error)
-        return Sent((failed,) * len(payloads))
+        return Sent(_ended_without_reply(settlement.error, len(payloads)))
     returned: Payload = settlement.result.payload
     ends = tuple(map(_ended, unpack(returned)))
     return Sent(ends, seconds_each(returned), attempt_told(returned))
@@ -146,6 +147,21 @@ def attempted(payload: Payload, attempts: int) -> Payload:
 def attempts_before(payload: Payload) -> int:
     """How often calls were attempted before they came to this activity."""
     return int(payload.metadata.get(ATTEMPTS_KEY, b"0"))
+
+
+def _ended_without_reply(error: BaseException, count: int) -> tuple[Ended, ...]:
+    """What came of the calls of an activity that failed or timed out as a whole.
+
+    Where one of them has ended its worker time and again, the heartbeats told of the others.
+    """
+    failed = Ended("failed", error=error)
+    cause = error.__cause__
+    beats = cause.last_heartbeat_details if isinstance(cause, TimedOut) else ()
+    told = told_by(beats[0]) if count > 1 and beats else None
+    if told is None:
+        return (failed,) * count
+    ends = map(_ended, unpack(told))
+    return tuple(ended if ended.end in ("done", "failed") else failed for ended in ends)
 
 
 def _ended(payload: Payload) -> Ended:

@@ -34,7 +34,7 @@ class RecordedCall:
         id: Its id, which no other of the run has.
         state: How it ended.
         given: Its first argument, as it travelled.
-        result: What it returned, as it travelled.
+        result: What it returned, as it travelled; of many that timed out, the last heartbeat.
         failure: What it failed with.
         part: Which of the calls it is that its activity carried together, from 0; what was given
             and returned is theirs, and how it ended by itself is in there. None if there was one.
@@ -234,8 +234,12 @@ def _is_undo(work: RecordedCall | RecordedChild) -> bool:
 def _ended(
     span: Span[RecordedCall], event: int, state: State, attributes: Any
 ) -> Span[RecordedCall]:
-    result = _first(attributes.result) if state == "completed" else None
     failure = attributes.failure if state in ("failed", "timed out") else None
+    result = None
+    if state == "completed":
+        result = _first(attributes.result)
+    elif state == "timed out" and span.work.part is not None:
+        result = _first(attributes.failure.timeout_failure_info.last_heartbeat_details)
     return Span(span.begun, event, replace(span.work, state=state, result=result, failure=failure))
 
 

@@ -17,7 +17,7 @@ from euryale.sagas.reverse_order import Span, reversed_layers
 from euryale.sagas.step import STEP_RETRY, Unfinished, activity_name
 from euryale.sagas.undo_report import Outcome, StepUndo
 from euryale.sagas.way_back import NOTHING_SAID, UNDO_LOST, is_undo_lost, undo_said
-from euryale.services.call_outcome import end_of
+from euryale.services.call_outcome import end_of, told_by, untouched
 from euryale.services.idempotency import key_of
 from euryale.services.payload_bundle import unpack
 from euryale.services.undo_record import given_of, undo_of
@@ -243,10 +243,11 @@ class _Planner:
             given = await self._raw(call.given) if call.given else result and given_of(result)
             return replace(call, given=given, result=result)
         given = (await self._parts(call.given))[call.part]
-        if call.state != "completed":
-            return replace(call, given=given)
-        result = (await self._parts(call.result))[call.part]
+        ends = await self._parts(call.result)
+        result = ends[call.part] if call.part < len(ends) else untouched()
         end = end_of(result)
+        if call.state != "completed" and end not in ("done", "failed"):
+            return replace(call, given=given, result=None)
         if end == "untouched":
             return None
         state: State = "completed" if end == "done" else "failed"
@@ -259,7 +260,11 @@ class _Planner:
         known = self._bundles.get(id(payload))
         if known is None:
             # Kept with the payload itself, since another object might get its id.
-            known = self._bundles[id(payload)] = (payload, unpack(await self._raw(payload)))
+            raw = await self._raw(payload)
+            # A heartbeat carries its bundle as bytes.
+            is_beat = raw.metadata.get("encoding") == b"binary/plain"
+            told = told_by(raw.data) if is_beat else raw
+            known = self._bundles[id(payload)] = (payload, unpack(told or raw))
         return known[1]
 
     async def _mutation(self, way: MutationWay, call: RecordedCall) -> UndoItem | StepUndo | None:

@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, Work
 from temporalio.worker import Replayer
 
 from euryale import EuryalePlugin
+from euryale.errors import UndoRefused
 from euryale.runs.progress import Progress
 from euryale.runs.runs import find_run
 from euryale.sagas.undo_report import UndoReport
@@ -341,6 +343,25 @@ async def test_a_call_that_is_left_for_another_activity_keeps_its_attempts(
     await ran(served, "gathers", names=[*flaky, *names(100, "slow")])
     made = [attempt for name, _, attempt in ledger.calls if name in flaky]
     assert sorted(made) == [1] * 16 + [2] * 16
+
+
+# The server tells of a cancellation when the attempt has just ended.
+@pytest.mark.filterwarnings("ignore:Cannot find activity to cancel")
+async def test_a_call_that_takes_its_worker_along_fails_alone(
+    served: Client, ledger: together_app.Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("euryale.services.call_sending._SHORTEST_HEARTBEAT", timedelta(seconds=0.8))
+    handle = await start(served, "crashes", names=["deadly", "a", "bad", "b"])
+    deadly, *others = await handle.result()
+    assert deadly.startswith("ledger.crash: TimeoutError: ")
+    assert others == ["A", "ledger.crash: ValueError: bad can't be written", "B"]
+    assert [name for name, _, _ in ledger.calls] == ["a", "b"]
+    run = await find_run(served, "together", handle.id)
+    plan = await plan_whole(served, "together", ways_of(plugin().registry), run)
+    assert plan.calls == 2
+    # Nobody knows what became of the one, and what is taken back must be whole.
+    with pytest.raises(UndoRefused, match="crash: it was cut off, and its undo needs its 'undo'"):
+        refuse_if_incomplete(plan, run, ())
 
 
 async def test_a_local_call_that_failed_half_done_can_be_taken_back(

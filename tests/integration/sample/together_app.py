@@ -1,6 +1,7 @@
 """An application whose calls are made many at a time, and what its service has seen of them."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -121,6 +122,20 @@ class LedgerService:
         self._ledger.fail_sometimes(name)
         if name.startswith("long"):
             await asyncio.sleep(2.5)
+        record_undo({"before": self._ledger.values.get(name)})
+        self._ledger.values[name] = name
+        return name.upper()
+
+    @mutation(timeout=timedelta(seconds=1), undo="take_back")
+    async def crash(self, name: str) -> str:
+        """Takes its worker along, as a process that is out of memory does."""
+        if name.startswith("deadly"):
+            await asyncio.sleep(0.7)
+            time.sleep(1.5)  # noqa: ASYNC251 -- the worker is silent
+            await asyncio.sleep(1)
+        if name.startswith("bad"):
+            raise ValueError(f"{name} can't be written")
+        self._ledger.calls.append((name, idempotency_key(), call_attempt()))
         record_undo({"before": self._ledger.values.get(name)})
         self._ledger.values[name] = name
         return name.upper()

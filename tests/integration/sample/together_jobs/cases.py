@@ -115,6 +115,11 @@ async def large_results(_: Container, ledger: LedgerService, sizes: list[int]) -
 
 
 @case
+async def crashes(_: Container, ledger: LedgerService, names: list[str]) -> list[Any]:
+    return await asyncio.gather(*(told(ledger.crash(name)) for name in names))
+
+
+@case
 async def dashes(_: Container, ledger: LedgerService, names: list[str]) -> list[Any]:
     return await asyncio.gather(*(told(ledger.dash(name)) for name in names))
 
