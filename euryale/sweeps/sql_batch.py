@@ -146,7 +146,9 @@ class Batch:
 
     async def find(self) -> NextRows:
         """Its rows; known ones are told also when the transaction can do nothing more."""
-        return self._found or await self._transaction.run(self._with_rows(lambda _, found: found))
+        if self._found is not None:
+            return self._found
+        return await self._transaction.run(self._with_rows(lambda _, found: found))
 
     async def finish(self, work: Callable[[Connection, NextRows], T]) -> T:
         """Carry out the last work in the transaction, and commit."""
