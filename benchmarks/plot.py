@@ -74,7 +74,7 @@ def curves(title: str, across: Sequence[float], values: Mapping[str, Sequence[fl
             f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{10**power:,g}</text>',
         ]
     drawn += [
-        f'<text x="{place(x, 1)[0]}" y="{bottom + 18}" text-anchor="middle">{x:,g}</text>'
+        f'<text x="{place(x, 1)[0]}" y="{bottom + 18}" text-anchor="middle">{x:,.0f}</text>'
         for x in across
     ]
     drawn.append(f'<text x="{_LEFT}" y="{bottom + 38}" font-weight="bold">{escape(title)}</text>')
