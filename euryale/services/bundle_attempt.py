@@ -49,6 +49,9 @@ _IN_VAIN = 3
 """Calls that fail one after the other, with none that succeeds, until the rest isn't tried: what
 they need is down."""
 
+_TELLING = timedelta(milliseconds=250)
+"""How long a heartbeat takes at the most: they are told every 200 ms."""
+
 One = Callable[[Payload], Awaitable[Payload]]
 Many = Callable[[Sequence[Payload], Sequence[CurrentCall]], Awaitable[list[Payload | Exception]]]
 
@@ -89,8 +92,14 @@ class BundleAttempt:
         self._stopped = False
         self._began = time.monotonic()
         tried = self._remember(info.heartbeat_details)
-        # Those that failed last time come last: they must not keep the others from their turn.
         rest = [number for number in range(len(self._payloads)) if number not in self._ends]
+        # One call may have ended the worker. So the next attempt comes from the other side, begins
+        # fewer at once, and tells of each: in the end that one is alone.
+        if info.attempt % 2 == 0:
+            rest.reverse()
+        self._is_careful = info.attempt > 1
+        self._at_once = max(1, CALLS_CARRIED_OUT_AT_ONCE >> (info.attempt - 1))
+        # Those that failed last time come last: they must not keep the others from their turn.
         self._waiting = deque(sorted(rest, key=lambda number: number in tried))
 
     def stop(self) -> None:
@@ -116,7 +125,7 @@ class BundleAttempt:
         """
         if self._many is not None:
             await self._in_bulk(self._many)
-        await asyncio.gather(*(self._one_by_one() for _ in range(CALLS_CARRIED_OUT_AT_ONCE)))
+        await asyncio.gather(*(self._one_by_one() for _ in range(self._at_once)))
         if self._again and not self._ends and self._first_error is not None:
             activity.heartbeat(*self.details())
             raise self._first_error
@@ -163,6 +172,13 @@ class BundleAttempt:
                 self._fail(number, error)
             else:
                 self._done(number, payload)
+            await self._tell()
+
+    async def _tell(self) -> None:
+        """Let the server hear of what is done before the next call can end the worker."""
+        if self._is_careful:
+            activity.heartbeat(*self.details())
+            await asyncio.sleep(_TELLING.total_seconds() / self._at_once)
 
     def _done(self, number: int, payload: Payload) -> None:
         self._succeeded = True
@@ -228,11 +244,12 @@ class BundleAttempt:
                     self._done(number, end)
                 else:
                     self._fail(number, end)
+            await self._tell()
 
     def _fitting(self, begun: int) -> int:
         """How many calls the bulk method gets next: as many as there is time and room for."""
-        if not begun:
-            return _FIRST_BULK
+        if self._is_careful or not begun:
+            return min(_FIRST_BULK, self._at_once)
         per_call = max(self._elapsed() / begun, 1e-6)
         time_left = SLICE.total_seconds() - self._elapsed()
         room_left = (_ROOM - self._size) / 2

@@ -350,15 +350,17 @@ async def test_a_call_that_is_left_for_another_activity_keeps_its_attempts(
 async def test_a_call_that_takes_its_worker_along_fails_alone(
     served: Client, ledger: together_app.Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("euryale.services.call_sending._SHORTEST_HEARTBEAT", timedelta(seconds=0.8))
-    handle = await start(served, "crashes", names=["deadly", "a", "bad", "b"])
-    deadly, *others = await handle.result()
-    assert deadly.startswith("ledger.crash: TimeoutError: ")
-    assert others == ["A", "ledger.crash: ValueError: bad can't be written", "B"]
-    assert [name for name, _, _ in ledger.calls] == ["a", "b"]
+    monkeypatch.setattr("euryale.services.call_sending._SHORTEST_HEARTBEAT", timedelta(seconds=3))
+    # So few that the third of its four attempts begins one at a time.
+    monkeypatch.setattr("euryale.services.bundle_attempt.CALLS_CARRIED_OUT_AT_ONCE", 4)
+    handle = await start(served, "crashes", names=["a", "b", "deadly", "c", "d", "bad"])
+    *others, bad = await handle.result()
+    assert others.pop(2).startswith("ledger.crash: TimeoutError: ")
+    assert others == ["A", "B", "C", "D"]
+    assert bad == "ledger.crash: ValueError: bad can't be written"
     run = await find_run(served, "together", handle.id)
     plan = await plan_whole(served, "together", ways_of(plugin().registry), run)
-    assert plan.calls == 2
+    assert plan.calls == 4
     # Nobody knows what became of the one, and what is taken back must be whole.
     with pytest.raises(UndoRefused, match="crash: it was cut off, and its undo needs its 'undo'"):
         refuse_if_incomplete(plan, run, ())

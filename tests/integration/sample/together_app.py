@@ -126,13 +126,14 @@ class LedgerService:
         self._ledger.values[name] = name
         return name.upper()
 
-    @mutation(timeout=timedelta(seconds=1), undo="take_back")
+    @mutation(timeout=timedelta(seconds=3), undo="take_back")
     async def crash(self, name: str) -> str:
         """Takes its worker along, as a process that is out of memory does."""
         if name.startswith("deadly"):
-            await asyncio.sleep(0.7)
-            time.sleep(1.5)  # noqa: ASYNC251 -- the worker is silent
-            await asyncio.sleep(1)
+            # Longer than the server waits for a heartbeat, and not so long that the next attempt,
+            # which a dead worker would not get, times out as well.
+            time.sleep(4.2)  # noqa: ASYNC251 -- the worker is silent
+            await asyncio.sleep(2)
         if name.startswith("bad"):
             raise ValueError(f"{name} can't be written")
         self._ledger.calls.append((name, idempotency_key(), call_attempt()))
