@@ -1,10 +1,12 @@
 """`euryale dev` end to end: its own server, a worker, reload, and nothing left behind."""
 
+import contextlib
 import json
 import os
 import re
 import select
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -135,8 +137,12 @@ def test_a_second_ctrl_c_ends_what_the_first_waits_for(project: Path) -> None:
         until(process, "dawdling")
         process.send_signal(signal.SIGINT)
         until(process, "worker_draining")
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=45)  # a busy machine ends a server slowly
+        # Python may lose the interruption where that hits a finalizer: one presses it again.
+        for patience in (12, 45):  # a busy machine ends a server slowly
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=patience)
+                break
     assert process.returncode == 130
     assert processes(project) == []
 
