@@ -160,8 +160,10 @@ class SqlRange:
             SweepKeyInvalid: Two of them have one key.
         """
         last = self.nth(connection, after, until, most)
-        found = NextRows(last, most) if last else None
-        found = found or NextRows(until, self.count(connection, after, until))
+        if last is None:
+            found = NextRows(until, self.count(connection, after, until))
+        else:
+            found = NextRows(last, most)
         self.refuse_double(connection, after, found.until)
         return found
 

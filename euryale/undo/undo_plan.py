@@ -19,7 +19,7 @@ from euryale.sagas.undo_report import Outcome, StepUndo
 from euryale.sagas.way_back import NOTHING_SAID, UNDO_LOST, is_undo_lost, undo_said
 from euryale.services.call_outcome import end_of, told_by, untouched
 from euryale.services.idempotency import key_of
-from euryale.services.payload_bundle import unpack
+from euryale.services.payload_bundle import is_bundle, unpack
 from euryale.services.undo_record import given_of, undo_of
 from euryale.sweeps.declaration import SweepMark
 from euryale.sweeps.messages import TAKE_BACK
@@ -263,8 +263,9 @@ class _Planner:
             raw = await self._raw(payload)
             # A heartbeat carries its bundle as bytes.
             is_beat = raw.metadata.get("encoding") == b"binary/plain"
-            told = told_by(raw.data) if is_beat else raw
-            known = self._bundles[id(payload)] = (payload, unpack(told or raw))
+            bundle = told_by(raw.data) if is_beat else raw
+            parts = unpack(bundle) if bundle and is_bundle(bundle) else ()
+            known = self._bundles[id(payload)] = (payload, parts)
         return known[1]
 
     async def _mutation(self, way: MutationWay, call: RecordedCall) -> UndoItem | StepUndo | None:
