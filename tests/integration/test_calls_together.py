@@ -3,12 +3,9 @@
 import asyncio
 import gc
 import logging
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +13,8 @@ import together_app
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowHistory
 from temporalio.worker import Replayer
+from together_runs import plugin, serving, start
 
-from euryale import EuryalePlugin
 from euryale.errors import UndoRefused
 from euryale.runs.progress import Progress
 from euryale.runs.runs import find_run
@@ -25,9 +22,6 @@ from euryale.sagas.undo_report import UndoReport
 from euryale.services.call_ids import count_carried
 from euryale.undo.undo import plan_whole, refuse_if_incomplete, start_undo
 from euryale.undo.ways import ways_of
-from euryale.worker import make_worker, serve
-
-SAMPLE = Path(together_app.__file__).parent
 
 
 @pytest.fixture
@@ -40,30 +34,6 @@ def ledger() -> together_app.Ledger:
 async def served(client: Client, ledger: together_app.Ledger) -> AsyncIterator[Client]:
     async with serving(client):
         yield client
-
-
-@asynccontextmanager
-async def serving(client: Client) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    served = asyncio.create_task(serve(make_worker(client, plugin()), stop))
-    yield
-    stop.set()
-    await served
-
-
-def plugin() -> EuryalePlugin:
-    made = EuryalePlugin(together_app.app, root=SAMPLE, apply_schedules=False)
-    assert not made.registry.errors
-    return made
-
-
-async def start(client: Client, case: str, **given: Any) -> WorkflowHandle[Any, Any]:
-    return await client.start_workflow(
-        "cases",
-        {"case": case, "given": given},
-        id=f"together/cases/{uuid.uuid4()}",
-        task_queue="together",
-    )
 
 
 async def ran(client: Client, case: str, **given: Any) -> tuple[Any, WorkflowHistory]:

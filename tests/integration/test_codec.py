@@ -1,13 +1,9 @@
 """An application whose payloads are sealed by a codec: everything works, nothing is in the open."""
 
-import asyncio
 import base64
-import uuid
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,15 +17,13 @@ from temporalio.converter import (
     PayloadCodec,
 )
 from temporalio.worker import Replayer
+from together_runs import plugin, serving, start
 
-from euryale import EuryalePlugin
 from euryale.runs.runs import find_run
 from euryale.sagas.undo_report import UndoReport
 from euryale.undo.undo import plan_whole, refuse_if_incomplete, start_undo
 from euryale.undo.ways import ways_of
-from euryale.worker import make_worker, serve
 
-SAMPLE = Path(together_app.__file__).parent
 HUSHED = "hush"
 
 
@@ -61,10 +55,6 @@ SEALED: DataConverter = replace(
 )
 
 
-def plugin() -> EuryalePlugin:
-    return EuryalePlugin(together_app.app, root=SAMPLE, apply_schedules=False)
-
-
 @pytest.fixture
 def ledger() -> together_app.Ledger:
     together_app.ledger.__init__()  # type: ignore[misc] # the one that the application holds
@@ -78,22 +68,8 @@ async def sealed(temporal_address: str, client: Client) -> AsyncIterator[Client]
         yield own
 
 
-@asynccontextmanager
-async def serving(client: Client) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    served = asyncio.create_task(serve(make_worker(client, plugin()), stop))
-    yield
-    stop.set()
-    await served
-
-
 async def ran(client: Client, case: str, **given: Any) -> WorkflowHandle[Any, Any]:
-    handle = await client.start_workflow(
-        "cases",
-        {"case": case, "given": given},
-        id=f"together/cases/{uuid.uuid4()}",
-        task_queue="together",
-    )
+    handle = await start(client, case, **given)
     await handle.result()
     return handle
 
